@@ -1,0 +1,28 @@
+//! `tunegate` judges whether a fine-tuned checkpoint is a sound fine-tune of its base, from the
+//! weights alone.
+//!
+//! Data flows one way; each arrow is a pure function on plain data, except the two ends:
+//!
+//! ```text
+//! checkpoint --matrices--> spectrum --metrics--> compare --Comparison--> verdict <--Policy-- policy
+//!                                                                           |
+//!                                                                       Judgement
+//!                                                                           v
+//!                                                    report::Report --> renderers --> stdout, files
+//! ```
+//!
+//! A module may use only modules before it in this order (checked by `tests/it/architecture.rs`):
+//! `num`, `fs`, `code`, `term`, `layer`, `checkpoint`, `spectrum`, `compare`, `policy`, `verdict`,
+//! `report`, `commands`, `cli`. To add a metric: name it in [`spectrum::metric`], compute it in
+//! `spectrum` (one checkpoint) or `compare` (the pair), and describe it in `docs/metrics.md`.
+
+pub mod checkpoint;
+pub mod code;
+pub mod compare;
+pub mod fs;
+pub mod layer;
+pub mod num;
+pub mod policy;
+pub mod report;
+pub mod spectrum;
+pub mod verdict;

@@ -1,0 +1,3 @@
+//! One matrix in, its spectrum and the metrics of one checkpoint out.
+
+pub mod metric;
