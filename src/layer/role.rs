@@ -1,31 +1,9 @@
-//! From tensor names to layers: role, block, scope, and how base and tuned names meet.
+//! What a layer does in its block.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-/// Name of a layer as the report shows it: the tensor's name in the tuned checkpoint, with `[7]`
-/// behind it for one expert of a fused tensor. Raw text from a checkpoint: renderers escape it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct LayerName(String);
-
-impl LayerName {
-    pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for LayerName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
 
 macro_rules! roles {
     ($($variant:ident = $name:literal,)+) => {
@@ -85,14 +63,4 @@ impl FromStr for Role {
             .find(|role| role.as_str() == text)
             .ok_or_else(|| format!("unknown role `{text}`"))
     }
-}
-
-/// Whether the policy's rules apply by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// Judged.
-    Body,
-    /// A task head or pooler: reported, judged only by a rule that names it.
-    Head,
 }

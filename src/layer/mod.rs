@@ -1,0 +1,58 @@
+//! From tensor names to layers: role, block, scope, form, and how base and tuned names meet.
+//!
+//! Nothing here reads a file: names and shapes go in, facts about them come out. What a name means
+//! is one table ([`naming`]), checked against every name of the supported families in
+//! `tests/families.txt`. A name that the table does not know is [`Role::Other`] of the body, so an
+//! unknown architecture is judged in full rather than passed over.
+
+mod form;
+mod naming;
+mod order;
+mod pair;
+mod role;
+#[cfg(test)]
+mod tests;
+mod tied;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use self::form::{Form, LayerSource, Part, layers_of};
+pub use self::naming::{LayerTraits, describe, is_buffer};
+pub use self::order::natural_order;
+pub use self::pair::{NamePairing, pair_names};
+pub use self::role::Role;
+pub use self::tied::{TiedAlias, tied_embedding};
+
+/// Name of a layer as the report shows it: the tensor's name in the tuned checkpoint, with `[7]`
+/// behind it for one expert of a fused tensor. Raw text from a checkpoint: renderers escape it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct LayerName(String);
+
+impl LayerName {
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LayerName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Whether the policy's rules apply by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Judged.
+    Body,
+    /// A task head or pooler: reported, judged only by a rule that names it.
+    Head,
+}

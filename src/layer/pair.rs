@@ -1,0 +1,182 @@
+//! How the names of base and tuned checkpoint meet.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::layer::natural_order;
+
+/// Prefixes that wrappers put before the names of one and the same model.
+const PREFIXES: &[&str] = &[
+    "_orig_mod.",
+    "albert.",
+    "backbone.",
+    "base_model.",
+    "bert.",
+    "deberta.",
+    "distilbert.",
+    "electra.",
+    "gpt_neox.",
+    "language_model.",
+    "longformer.",
+    "model.",
+    "module.",
+    "mpnet.",
+    "roberta.",
+    "transformer.",
+    "vit.",
+    "xlm_roberta.",
+];
+
+/// Longest chain of wrappers tried: `module.base_model.model.model.`
+const MAX_CHAIN: usize = 4;
+
+/// Which base tensor is which tuned tensor, by names alone: shapes are not compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamePairing {
+    /// (base name, tuned name) in natural order of the tuned names. No name occurs twice on a side.
+    pub pairs: Vec<(String, String)>,
+    pub base_only: Vec<String>,
+    pub tuned_only: Vec<String>,
+    /// One sentence for the report, such as "stripped `bert.` from base".
+    pub name_map: String,
+}
+
+/// Pairs names: equal ones if that pairs most, otherwise after stripping one prefix from each side
+/// (wherever a name starts with it), the pair of prefixes that pairs most; fewer and shorter
+/// prefixes win ties. A pair of prefixes that makes two names of one side equal is not used. The
+/// `gamma` and `beta` of old layer norms are read as `weight` and `bias`.
+pub fn pair_names(base: &BTreeSet<&str>, tuned: &BTreeSet<&str>) -> NamePairing {
+    let base_maps = canonical_maps(base);
+    let tuned_maps = canonical_maps(tuned);
+    let best = base_maps
+        .iter()
+        .flat_map(|base_map| {
+            tuned_maps
+                .iter()
+                .map(move |tuned_map| (base_map, tuned_map))
+        })
+        .max_by_key(|(base_map, tuned_map)| {
+            let stripped = base_map.prefix.len() + tuned_map.prefix.len();
+            (
+                shared_keys(&base_map.names, &tuned_map.names),
+                Reverse(stripped),
+            )
+        });
+    best.map_or_else(NamePairing::default, |(base_map, tuned_map)| {
+        join(base_map, tuned_map)
+    })
+}
+
+/// Names of one side by what remains of them once `prefix` is stripped.
+#[derive(Debug)]
+struct CanonicalMap<'a> {
+    prefix: String,
+    names: BTreeMap<String, &'a str>,
+}
+
+/// The map without stripping first, then one for every prefix that some name starts with.
+fn canonical_maps<'a>(names: &BTreeSet<&'a str>) -> Vec<CanonicalMap<'a>> {
+    let mut maps = Vec::new();
+    let mut chains = vec![String::new()];
+    for _ in 0..=MAX_CHAIN {
+        let mut longer = Vec::new();
+        for prefix in chains {
+            longer.extend(
+                PREFIXES
+                    .iter()
+                    .map(|next| format!("{prefix}{next}"))
+                    .filter(|chain| names.iter().any(|name| name.starts_with(chain.as_str()))),
+            );
+            maps.extend(canonical_map(names, prefix));
+        }
+        chains = longer;
+    }
+    maps
+}
+
+/// `None` if two names become equal; never for the empty prefix.
+fn canonical_map<'a>(names: &BTreeSet<&'a str>, prefix: String) -> Option<CanonicalMap<'a>> {
+    let mut map = BTreeMap::new();
+    for name in names {
+        let rest = name.strip_prefix(prefix.as_str()).unwrap_or(name);
+        let canonical = modern_norm(rest, names, name);
+        if map.insert(canonical, *name).is_some() {
+            return None;
+        }
+    }
+    Some(CanonicalMap { prefix, names: map })
+}
+
+/// Old BERT files call the parameters of a layer norm `gamma` and `beta`. The old name is kept
+/// where the file has the new one too.
+fn modern_norm(rest: &str, names: &BTreeSet<&str>, name: &str) -> String {
+    for (old, new) in [(".gamma", ".weight"), (".beta", ".bias")] {
+        if let (Some(module), Some(full)) = (rest.strip_suffix(old), name.strip_suffix(old))
+            && is_norm_module(module)
+            && !names.contains(format!("{full}{new}").as_str())
+        {
+            return format!("{module}{new}");
+        }
+    }
+    rest.to_owned()
+}
+
+fn is_norm_module(module: &str) -> bool {
+    module
+        .rsplit('.')
+        .next()
+        .is_some_and(|leaf| leaf.to_ascii_lowercase().contains("norm"))
+}
+
+fn shared_keys(left: &BTreeMap<String, &str>, right: &BTreeMap<String, &str>) -> usize {
+    left.keys().filter(|key| right.contains_key(*key)).count()
+}
+
+fn join(base: &CanonicalMap<'_>, tuned: &CanonicalMap<'_>) -> NamePairing {
+    let mut pairing = NamePairing::default();
+    let mut renamed_norms = false;
+    for (canonical, base_name) in &base.names {
+        match tuned.names.get(canonical) {
+            Some(tuned_name) => {
+                renamed_norms |= is_old_norm(base_name) != is_old_norm(tuned_name);
+                pairing
+                    .pairs
+                    .push(((*base_name).to_owned(), (*tuned_name).to_owned()));
+            }
+            None => pairing.base_only.push((*base_name).to_owned()),
+        }
+    }
+    for (canonical, tuned_name) in &tuned.names {
+        if !base.names.contains_key(canonical) {
+            pairing.tuned_only.push((*tuned_name).to_owned());
+        }
+    }
+    pairing
+        .pairs
+        .sort_by(|(_, left), (_, right)| natural_order(left, right));
+    pairing
+        .base_only
+        .sort_by(|left, right| natural_order(left, right));
+    pairing
+        .tuned_only
+        .sort_by(|left, right| natural_order(left, right));
+    pairing.name_map = sentence(&base.prefix, &tuned.prefix, renamed_norms);
+    pairing
+}
+
+fn is_old_norm(name: &str) -> bool {
+    matches!(name.rsplit_once('.'), Some((_, "gamma" | "beta")))
+}
+
+fn sentence(base: &str, tuned: &str, renamed_norms: bool) -> String {
+    let mut text = match (base, tuned) {
+        ("", "") => "names equal".to_owned(),
+        (_, "") => format!("stripped `{base}` from base"),
+        ("", _) => format!("stripped `{tuned}` from tuned"),
+        (_, _) => format!("stripped `{base}` from base and `{tuned}` from tuned"),
+    };
+    if renamed_norms {
+        text.push_str("; read `gamma` and `beta` of layer norms as `weight` and `bias`");
+    }
+    text
+}

@@ -1,0 +1,3 @@
+mod families;
+mod form;
+mod pair;
