@@ -1,0 +1,254 @@
+//! Opens a checkpoint: headers of all its files, checked against each other.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use crate::checkpoint::dtype::reason_to_skip;
+use crate::checkpoint::header::{self, Entry, Header, HeaderError, LENGTH_BYTES};
+use crate::checkpoint::shards::{self, Index, ShardFile};
+use crate::checkpoint::tensor::{WeightFile, read_exact_at};
+use crate::checkpoint::{Checkpoint, CheckpointError, Defect, Dtype, Skipped, Tensor, side};
+use crate::fs::{self, FsError};
+use crate::layer::is_buffer;
+
+impl Checkpoint {
+    /// Opens the checkpoint at `path`, a folder or a `.safetensors` file; `reference` is what the
+    /// user called it.
+    ///
+    /// A folder's `model.safetensors` is preferred, then an index with its shards, then every
+    /// `*.safetensors` file.
+    ///
+    /// # Errors
+    /// If there are no weights, a header or index cannot be read, a file lies outside the folder,
+    /// or the checkpoint is an adapter or a pickle. Damage beyond the headers is a [`Defect`].
+    pub fn open(path: &Path, reference: &str) -> Result<Self, CheckpointError> {
+        let layout = shards::locate(path)?;
+        let mut builder = Builder::new(layout.index);
+        for shard in layout.files {
+            builder.add(shard)?;
+        }
+        let mut checkpoint = builder.finish(reference);
+        checkpoint.unread_files = layout.unread;
+        checkpoint.config = side::read_config(&layout.folder, &mut checkpoint.defects)?;
+        checkpoint.tokenizer = side::tokenizer_hashes(&layout.folder)?;
+        Ok(checkpoint)
+    }
+}
+
+#[derive(Debug)]
+struct Builder {
+    index: Option<Index>,
+    names: Vec<String>,
+    files: Vec<WeightFile>,
+    /// File by tensor, of all tensors that some header lists.
+    owners: BTreeMap<String, usize>,
+    tensors: BTreeMap<String, Tensor>,
+    skipped: BTreeMap<String, Skipped>,
+    defects: Vec<Defect>,
+}
+
+impl Builder {
+    fn new(index: Option<Index>) -> Self {
+        Self {
+            index,
+            names: Vec::new(),
+            files: Vec::new(),
+            owners: BTreeMap::new(),
+            tensors: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            defects: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, shard: ShardFile) -> Result<(), CheckpointError> {
+        let ShardFile { name, path } = shard;
+        let file = fs::open(&path)?;
+        // The size of the opened file, not of what the path leads to by now.
+        let size = file
+            .metadata()
+            .map_err(|source| FsError::new("read", &path, source))?
+            .len();
+        let (start, header) = read_header(&file, &path, size)?;
+        // Offsets of tensors of unknown dtypes can be of any size.
+        self.check_size(&name, start.saturating_add(header.data_length), size);
+        let at = self.files.len();
+        let mut repeated = Vec::new();
+        for entry in header.entries {
+            if self.owners.contains_key(&entry.name) {
+                repeated.push(entry.name.clone());
+                if !self.is_mapped_to(&entry.name, &name) {
+                    continue;
+                }
+            }
+            self.place(entry, at, start, size);
+        }
+        self.report(&name, &repeated, "in another file too");
+        self.names.push(name);
+        self.files.push(WeightFile { path, file });
+        Ok(())
+    }
+
+    /// Whether the index says that the tensor is in that file.
+    fn is_mapped_to(&self, tensor: &str, file: &str) -> bool {
+        self.index
+            .as_ref()
+            .and_then(|index| index.weight_map.get(tensor))
+            .is_some_and(|mapped| mapped == file)
+    }
+
+    fn check_size(&mut self, file: &str, expected: u64, size: u64) {
+        let message = match size.cmp(&expected) {
+            Ordering::Less => {
+                format!("cut off: {size} bytes where its header describes {expected}")
+            }
+            Ordering::Equal => return,
+            Ordering::Greater => {
+                format!("{} bytes follow what its header describes", size - expected)
+            }
+        };
+        self.defects.push(Defect {
+            file: file.to_owned(),
+            message,
+        });
+    }
+
+    /// Files a tensor under the readable or the skipped ones.
+    fn place(&mut self, entry: Entry, file: usize, start: u64, size: u64) {
+        let Entry {
+            name,
+            dtype,
+            shape,
+            begin,
+            end,
+        } = entry;
+        self.owners.insert(name.clone(), file);
+        self.tensors.remove(&name);
+        self.skipped.remove(&name);
+        let reason = match Dtype::from_name(&dtype) {
+            _ if is_buffer(&name, &shape) => "buffer of constants: not a weight".to_owned(),
+            None => reason_to_skip(&dtype),
+            Some(_) if start.saturating_add(end) > size => {
+                "its bytes lie beyond the end of the file".to_owned()
+            }
+            Some(known) => {
+                let tensor = Tensor {
+                    name: name.clone(),
+                    dtype: known,
+                    shape,
+                    file,
+                    offset: start + begin,
+                    length: end - begin,
+                };
+                self.tensors.insert(name, tensor);
+                return;
+            }
+        };
+        let skipped = Skipped {
+            reason,
+            dtype: Some(dtype),
+            shape: Some(shape),
+        };
+        self.skipped.insert(name, skipped);
+    }
+
+    /// Records one defect for a file and all tensors it concerns.
+    fn report(&mut self, file: &str, tensors: &[String], what: &str) {
+        if let Some(first) = tensors.first() {
+            let message = match tensors.len() {
+                1 => format!("tensor `{first}` is {what}"),
+                count => format!("{count} tensors are {what}, first `{first}`"),
+            };
+            self.defects.push(Defect {
+                file: file.to_owned(),
+                message,
+            });
+        }
+    }
+
+    fn finish(mut self, reference: &str) -> Checkpoint {
+        if let Some(index) = self.index.take() {
+            self.check_index(&index);
+        }
+        Checkpoint {
+            reference: reference.to_owned(),
+            files: self.files,
+            tensors: self.tensors,
+            skipped: self.skipped,
+            defects: self.defects,
+            unread_files: Vec::new(),
+            config: None,
+            tokenizer: BTreeMap::new(),
+        }
+    }
+
+    fn check_index(&mut self, index: &Index) {
+        for file in &index.missing {
+            self.defects.push(Defect {
+                file: file.clone(),
+                message: format!("named by `{}`, but there is no such file", index.name),
+            });
+        }
+        let mut lacking: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (tensor, file) in &index.weight_map {
+            let owner = self.owners.get(tensor).and_then(|at| self.names.get(*at));
+            if owner == Some(file) {
+                continue;
+            }
+            if !index.missing.contains(file) {
+                lacking.entry(file).or_default().push(tensor.clone());
+            }
+            if owner.is_none() {
+                let skipped = Skipped {
+                    reason: format!("`{}` maps it to `{file}`, which lacks it", index.name),
+                    dtype: None,
+                    shape: None,
+                };
+                self.skipped.insert(tensor.clone(), skipped);
+            }
+        }
+        for (file, tensors) in lacking {
+            let what = format!("mapped to it by `{}` but not in it", index.name);
+            self.report(file, &tensors, &what);
+        }
+        self.report_unmapped(index);
+    }
+
+    fn report_unmapped(&mut self, index: &Index) {
+        let mut unmapped: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (tensor, file) in &self.owners {
+            if !index.weight_map.contains_key(tensor) {
+                unmapped.entry(*file).or_default().push(tensor.clone());
+            }
+        }
+        for (file, tensors) in unmapped {
+            let name = self.names.get(file).cloned().unwrap_or_default();
+            let what = format!("not in `{}`", index.name);
+            self.report(&name, &tensors, &what);
+        }
+    }
+}
+
+/// The header of an opened file of `size` bytes, and where the data starts.
+fn read_header(file: &File, path: &Path, size: u64) -> Result<(u64, Header), CheckpointError> {
+    let refused = |source: HeaderError| CheckpointError::Header {
+        path: path.to_path_buf(),
+        source,
+    };
+    let read = |buffer: &mut [u8], offset| {
+        read_exact_at(file, buffer, offset).map_err(|source| FsError::new("read", path, source))
+    };
+    if size < LENGTH_BYTES {
+        return Err(refused(HeaderError::TooShort { size }));
+    }
+    let mut prefix = [0; 8];
+    read(&mut prefix, 0)?;
+    let length = header::header_length(prefix, size).map_err(refused)?;
+    // At most 100 MB by the check above.
+    let mut json = vec![0; usize::try_from(length).unwrap_or(0)];
+    read(&mut json, LENGTH_BYTES)?;
+    let header = header::parse(&json).map_err(refused)?;
+    let start = LENGTH_BYTES + length;
+    Ok((start, header))
+}

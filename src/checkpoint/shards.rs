@@ -1,0 +1,274 @@
+//! Which files of a folder hold the weights.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::json::{Object, UniqueStrings};
+use crate::fs;
+
+const SINGLE_FILE: &str = "model.safetensors";
+const MAIN_INDEX: &str = "model.safetensors.index.json";
+const INDEX_SUFFIX: &str = ".safetensors.index.json";
+const ADAPTER_CONFIG: &str = "adapter_config.json";
+
+/// The files to read, found but not opened.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// Where side files are looked for.
+    pub(super) folder: PathBuf,
+    pub(super) files: Vec<ShardFile>,
+    pub(super) index: Option<Index>,
+    /// Weight files in the folder that are not part of the model.
+    pub(super) unread: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct ShardFile {
+    /// Relative to the folder.
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+}
+
+#[derive(Debug)]
+pub(super) struct Index {
+    /// Name of the index file.
+    pub(super) name: String,
+    /// Shard by tensor.
+    pub(super) weight_map: BTreeMap<String, String>,
+    /// Shards that are named but not there.
+    pub(super) missing: BTreeSet<String>,
+}
+
+/// Finds the weights at `path`: a `.safetensors` file, or a folder with `model.safetensors`, else an
+/// index with its shards, else any `*.safetensors`.
+pub(super) fn locate(path: &Path) -> Result<Layout, CheckpointError> {
+    if path.is_dir() {
+        return locate_in_folder(path);
+    }
+    // Tells a missing path from one of the wrong kind.
+    fs::size(path)?;
+    let name = file_name(path);
+    if is_adapter_file(&name) {
+        return Err(CheckpointError::Adapter {
+            path: path.to_path_buf(),
+            file: name,
+        });
+    }
+    if !is_weight_file(&name) {
+        let path = path.to_path_buf();
+        return Err(if is_pickle(&name) {
+            CheckpointError::Pickle { path, pickle: name }
+        } else {
+            CheckpointError::NotACheckpoint { path }
+        });
+    }
+    Ok(Layout {
+        folder: path.parent().unwrap_or(Path::new("")).to_path_buf(),
+        files: vec![ShardFile {
+            name,
+            path: path.to_path_buf(),
+        }],
+        index: None,
+        unread: Vec::new(),
+    })
+}
+
+fn locate_in_folder(folder: &Path) -> Result<Layout, CheckpointError> {
+    let names = fs::list(folder)?;
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    if has(ADAPTER_CONFIG) {
+        return Err(adapter(folder, ADAPTER_CONFIG));
+    }
+    let (wanted, index) = if has(SINGLE_FILE) {
+        (BTreeSet::from([SINGLE_FILE.to_owned()]), None)
+    } else if let Some(index_name) = choose_index(folder, &names)? {
+        let index = read_index(folder, index_name)?;
+        (index.weight_map.values().cloned().collect(), Some(index))
+    } else {
+        let all = names.iter().filter(|name| is_weight_file(name));
+        (
+            all.filter(|name| !is_adapter_file(name)).cloned().collect(),
+            None,
+        )
+    };
+    if wanted.is_empty() {
+        return Err(nothing_found(folder, &names));
+    }
+    gather(folder, &names, wanted, index)
+}
+
+fn gather(
+    folder: &Path,
+    names: &[String],
+    wanted: BTreeSet<String>,
+    mut index: Option<Index>,
+) -> Result<Layout, CheckpointError> {
+    let unread = names
+        .iter()
+        .filter(|name| is_weight_file(name) && !wanted.contains(*name))
+        .cloned()
+        .collect();
+    let mut files = Vec::new();
+    for name in wanted {
+        match (resolve(folder, &name)?, &mut index) {
+            (Some(path), _) => files.push(ShardFile { name, path }),
+            (None, Some(index)) => {
+                index.missing.insert(name);
+            }
+            // Listed a moment ago: a dangling link, or a folder of that name.
+            (None, None) => {
+                return Err(CheckpointError::NotACheckpoint {
+                    path: folder.join(name),
+                });
+            }
+        }
+    }
+    Ok(Layout {
+        folder: folder.to_path_buf(),
+        files,
+        index,
+        unread,
+    })
+}
+
+fn nothing_found(folder: &Path, names: &[String]) -> CheckpointError {
+    let path = folder.to_path_buf();
+    let first = |is: fn(&str) -> bool| names.iter().find(|name| is(name)).cloned();
+    if let Some(file) = first(is_adapter_file) {
+        return CheckpointError::Adapter { path, file };
+    }
+    match first(is_pickle) {
+        Some(pickle) => CheckpointError::Pickle { path, pickle },
+        None => CheckpointError::NoWeights { path },
+    }
+}
+
+fn adapter(folder: &Path, file: &str) -> CheckpointError {
+    CheckpointError::Adapter {
+        path: folder.to_path_buf(),
+        file: file.to_owned(),
+    }
+}
+
+fn choose_index<'a>(
+    folder: &Path,
+    names: &'a [String],
+) -> Result<Option<&'a str>, CheckpointError> {
+    let mut indexes = names.iter().filter(|name| name.ends_with(INDEX_SUFFIX));
+    if let Some(main) = names.iter().find(|name| *name == MAIN_INDEX) {
+        return Ok(Some(main));
+    }
+    match (indexes.next(), indexes.next()) {
+        (Some(first), Some(second)) => Err(CheckpointError::ManyIndexes {
+            path: folder.to_path_buf(),
+            first: first.clone(),
+            second: second.clone(),
+        }),
+        (first, _) => Ok(first.map(String::as_str)),
+    }
+}
+
+/// The index as its file has it. `metadata` is odd in the wild and never needed.
+#[derive(Deserialize)]
+struct IndexFile {
+    weight_map: UniqueStrings,
+}
+
+fn read_index(folder: &Path, name: &str) -> Result<Index, CheckpointError> {
+    let path = folder.join(name);
+    let bytes = match resolve(folder, name)? {
+        Some(resolved) => fs::read(&resolved)?,
+        None => return Err(CheckpointError::NotACheckpoint { path }),
+    };
+    let Object(IndexFile {
+        weight_map: UniqueStrings(weight_map),
+    }) = serde_json::from_slice(&bytes).map_err(|source| CheckpointError::Index {
+        path: path.clone(),
+        source,
+    })?;
+    if let Some(bad) = weight_map.values().find(|name| !is_plain(name)) {
+        return Err(CheckpointError::IndexName {
+            path,
+            name: bad.clone(),
+        });
+    }
+    Ok(Index {
+        name: name.to_owned(),
+        weight_map,
+        missing: BTreeSet::new(),
+    })
+}
+
+/// Whether a name from an index can only mean a weight file at or below the folder.
+fn is_plain(name: &str) -> bool {
+    let is_clean = !name.contains(['\\', ':', '\0']) && !name.chars().any(char::is_control);
+    is_clean
+        && is_weight_file(name)
+        && !is_adapter_file(name)
+        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The file that `name` leads to, if it is one. A link may stay inside the folder, or lead to the
+/// blobs of the Hugging Face cache that the folder is a snapshot of.
+pub(super) fn resolve(folder: &Path, name: &str) -> Result<Option<PathBuf>, CheckpointError> {
+    let path = folder.join(name);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let here = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let (root, target) = (fs::canonical(here)?, fs::canonical(&path)?);
+    let is_blob = root
+        .parent()
+        .filter(|snapshots| {
+            snapshots
+                .file_name()
+                .is_some_and(|name| name == "snapshots")
+        })
+        .and_then(Path::parent)
+        .is_some_and(|cache| target.starts_with(cache.join("blobs")));
+    if target.starts_with(&root) || is_blob {
+        Ok(Some(path))
+    } else {
+        Err(CheckpointError::Escapes { path })
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn has_extension(name: &str, wanted: &[&str]) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| wanted.iter().any(|one| extension == *one))
+}
+
+fn is_weight_file(name: &str) -> bool {
+    has_extension(name, &["safetensors"])
+}
+
+/// Names that PEFT and MLX give to adapters.
+fn is_adapter_file(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    is_weight_file(name)
+        && (name == "adapter_model.safetensors" || name.ends_with("adapters.safetensors"))
+}
+
+/// Names that PyTorch gives to weights; trainers keep other state in such files too.
+fn is_pickle(name: &str) -> bool {
+    let state = ["optimizer", "scheduler", "rng_state", "training_args"];
+    has_extension(name, &["bin", "pt", "pth", "ckpt"])
+        && !state.iter().any(|start| name.starts_with(start))
+}

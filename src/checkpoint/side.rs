@@ -1,0 +1,68 @@
+//! Files beside the weights: the model's config and its tokenizer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::checkpoint::fingerprint::sha256_hex;
+use crate::checkpoint::shards::resolve;
+use crate::checkpoint::{CheckpointError, Defect};
+use crate::fs;
+
+const CONFIG: &str = "config.json";
+
+/// Files that decide how text becomes tokens.
+const TOKENIZER_FILES: &[&str] = &[
+    "added_tokens.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+];
+
+/// `config.json`, if there is one. A broken one is a defect, not an error: the weights can be judged
+/// without it.
+pub(super) fn read_config(
+    folder: &Path,
+    defects: &mut Vec<Defect>,
+) -> Result<Option<Value>, CheckpointError> {
+    let Some(path) = resolve(folder, CONFIG)? else {
+        return Ok(None);
+    };
+    let message = match serde_json::from_slice::<Value>(&fs::read(&path)?) {
+        Ok(config) if config.is_object() => return Ok(Some(config)),
+        Ok(_) => "not a JSON object".to_owned(),
+        Err(error) => format!("not readable as JSON: {error}"),
+    };
+    defects.push(Defect {
+        file: CONFIG.to_owned(),
+        message,
+    });
+    Ok(None)
+}
+
+/// SHA-256 by name of the tokenizer files that are there.
+pub(super) fn tokenizer_hashes(folder: &Path) -> Result<BTreeMap<String, String>, CheckpointError> {
+    let mut hashes = BTreeMap::new();
+    for name in TOKENIZER_FILES {
+        if let Some(path) = resolve(folder, name)? {
+            hashes.insert((*name).to_owned(), sha256_hex(&fs::read(&path)?));
+        }
+    }
+    Ok(hashes)
+}
+
+/// `tie_word_embeddings` of a config, also that of the text part of a multimodal one; `None` where
+/// the config leaves it to the architecture.
+pub(super) fn tie_word_embeddings(config: &Value) -> Option<bool> {
+    let key = "tie_word_embeddings";
+    config
+        .get(key)
+        .and_then(Value::as_bool)
+        .or_else(|| config.get("text_config")?.get(key)?.as_bool())
+}

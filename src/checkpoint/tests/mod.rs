@@ -1,0 +1,10 @@
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that indexes past the end fails, as it should"
+)]
+
+mod decode;
+mod files;
+mod header;
+mod open;
+mod pair;
