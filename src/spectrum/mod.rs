@@ -1,3 +1,47 @@
 //! One matrix in, its spectrum and the metrics of one checkpoint out.
+//!
+//! ```text
+//! Matrix --Gram, eigenvalues--> Spectrum --tail, measure--> CheckpointMetrics
+//!    \--entries--> EntryStatistics --------------^
+//! ```
+//!
+//! W is rows x cols, N >= M its sides, sigma its M singular values and lambda = sigma^2, all descending.
+//! Singular values are roots of the eigenvalues of the smaller Gram matrix: half the work of a
+//! bidiagonal SVD, and as accurate for everything that counts in sums, norms and upper tails. What lies
+//! below [`Spectrum::resolution`] is rounding and takes no part in logarithms. A matrix is decomposed
+//! in the arithmetic of its elements ([`Estimator::arithmetic`] says which one that should be).
+//!
+//! Invariants: no metric is NaN or a sentinel, each is a number or says why there is none; scaling or
+//! transposing a matrix changes no scale-free metric; nothing here depends on the number of threads.
+//! Memory for one matrix: the matrix itself, M^2 elements, and workspace of the order of M times the
+//! block size.
+//!
+//! [`weightwatcher`] computes the numbers of another tool, its quirks included, from a bidiagonal
+//! SVD in f64; nothing else uses it.
 
+mod entries;
+mod error;
+mod estimator;
+mod intruders;
+mod lapack;
+mod matrix;
+mod measure;
 pub mod metric;
+mod pair;
+mod singular;
+mod tail;
+pub mod weightwatcher;
+
+#[cfg(test)]
+mod tests;
+
+pub use entries::EntryStatistics;
+pub use error::SpectrumError;
+pub use estimator::Estimator;
+pub use intruders::{Intruders, LeftBasis, intruders};
+pub use lapack::use_one_blas_thread;
+pub use matrix::{Arithmetic, Matrix};
+pub use measure::{CheckpointMetrics, measure, metrics, unmeasured};
+pub use pair::{esd_distance, wasserstein_log10};
+pub use singular::Spectrum;
+pub use tail::{TailFit, fit_at_tail_count, hill};

@@ -1,0 +1,348 @@
+//! The metrics of one checkpoint's matrix.
+
+use super::entries::EntryStatistics;
+use super::error::SpectrumError;
+use super::estimator::Estimator;
+use super::matrix::{Arithmetic, Matrix};
+use super::metric::{Metric, MetricTable};
+use super::singular::Spectrum;
+use super::tail::{self, TailFit};
+use crate::num::{Measured, Reason};
+
+/// Points of a [`CheckpointMetrics::profile`].
+const PROFILE_POINTS: usize = 16;
+
+/// WeightWatcher adds this to every share and to the rank in its entropy.
+const ENTROPY_OFFSET: f64 = 1e-10;
+
+/// What the fit determines: withheld together where it does not hold.
+const OF_THE_FIT: [Metric; 8] = [
+    Metric::Alpha,
+    Metric::AlphaStderr,
+    Metric::Xmin,
+    Metric::Xmax,
+    Metric::TailCount,
+    Metric::AlphaHat,
+    Metric::LogAlphaNorm,
+    Metric::ErgGap,
+];
+
+/// What depends on the singular values, or on the entries being finite.
+const OF_THE_SPECTRUM: [Metric; 14] = [
+    Metric::FrobeniusNorm,
+    Metric::SpectralNorm,
+    Metric::StableRank,
+    Metric::EffectiveRank,
+    Metric::Entropy,
+    Metric::KsDistance,
+    Metric::AlphaHill,
+    Metric::LogNorm,
+    Metric::LogSpectralNorm,
+    Metric::ErgCount,
+    Metric::ErgFraction,
+    Metric::RankLoss,
+    Metric::AbsWeightEntropy,
+    Metric::Kurtosis,
+];
+
+/// Metrics of one matrix, and the raw power-law fit behind them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CheckpointMetrics {
+    pub table: MetricTable,
+    /// The fit as computed, also where `table` withholds it; `None` where there is no fit at all.
+    pub fit: Option<MetricTable>,
+    /// log10 of the eigenvalues at up to 16 evenly spaced ranks, largest first, what is below the
+    /// resolution raised to it; empty for a zero matrix.
+    pub profile: Vec<f32>,
+}
+
+/// Decomposes a matrix and measures it. `storage_noise` is the root mean square relative error of
+/// rounding a weight to its storage dtype (1.66e-3 for bf16); it sets the edge of `rank_loss`.
+///
+/// # Errors
+/// As [`Spectrum::of`]; the metrics to report then are those of [`unmeasured`].
+pub fn measure(
+    matrix: &Matrix,
+    storage_noise: f64,
+    estimator: &Estimator,
+) -> Result<(Spectrum, CheckpointMetrics), SpectrumError> {
+    let spectrum = Spectrum::of(matrix)?;
+    let entries = EntryStatistics::of(matrix);
+    let measured = metrics(&spectrum, &entries, storage_noise, estimator);
+    Ok((spectrum, measured))
+}
+
+/// Every metric of one checkpoint's matrix from its spectrum and entries; `storage_noise` as in
+/// [`measure`].
+pub fn metrics(
+    spectrum: &Spectrum,
+    entries: &EntryStatistics,
+    storage_noise: f64,
+    estimator: &Estimator,
+) -> CheckpointMetrics {
+    let mut table = MetricTable::default();
+    set_shape(&mut table, spectrum.rows(), spectrum.cols());
+    set_norms(&mut table, spectrum);
+    set_ranks(&mut table, spectrum);
+    table.set(Metric::RankLoss, rank_loss(spectrum, storage_noise));
+    set_entries(&mut table, entries);
+    let erg = erg_count(spectrum);
+    set_erg(&mut table, spectrum, erg);
+    let fit = set_fit(&mut table, spectrum, erg, estimator);
+    CheckpointMetrics {
+        table,
+        fit,
+        profile: profile(spectrum),
+    }
+}
+
+/// The table of a matrix that could not be decomposed: every metric is there, with `reason`.
+pub fn unmeasured(matrix: &Matrix, reason: &Reason) -> CheckpointMetrics {
+    let mut table = MetricTable::default();
+    set_shape(&mut table, matrix.rows(), matrix.cols());
+    for metric in OF_THE_SPECTRUM.into_iter().chain(OF_THE_FIT) {
+        table.set(metric, Measured::Failed(reason.clone()));
+    }
+    set_entries(&mut table, &EntryStatistics::of(matrix));
+    CheckpointMetrics {
+        table,
+        fit: None,
+        profile: Vec::new(),
+    }
+}
+
+fn set_shape(table: &mut MetricTable, rows: usize, cols: usize) {
+    table.set(Metric::Rows, Measured::count(rows));
+    table.set(Metric::Cols, Measured::count(cols));
+    table.set(Metric::EigenvalueCount, Measured::count(rows.min(cols)));
+    let q = if rows.min(cols) == 0 {
+        Measured::not_applicable("the matrix has no entries")
+    } else {
+        Measured::of(rows.max(cols) as f64 / rows.min(cols) as f64)
+    };
+    table.set(Metric::Q, q);
+}
+
+fn zero_matrix() -> Measured {
+    Measured::not_applicable("all entries are zero")
+}
+
+fn set_norms(table: &mut MetricTable, spectrum: &Spectrum) {
+    let (frobenius, spectral) = (spectrum.frobenius_norm(), spectrum.spectral_norm());
+    table.set(Metric::FrobeniusNorm, Measured::of(frobenius));
+    table.set(Metric::SpectralNorm, Measured::of(spectral));
+    let defined = |value: f64| {
+        if spectral > 0.0 {
+            Measured::of(value)
+        } else {
+            zero_matrix()
+        }
+    };
+    table.set(Metric::LogNorm, defined(2.0 * frobenius.log10()));
+    table.set(Metric::LogSpectralNorm, defined(2.0 * spectral.log10()));
+    table.set(Metric::StableRank, defined((frobenius / spectral).powi(2)));
+}
+
+/// Entropies of the shares `lambda / sum lambda`.
+fn set_ranks(table: &mut MetricTable, spectrum: &Spectrum) {
+    let frobenius = spectrum.frobenius_norm();
+    if frobenius <= 0.0 {
+        table.set(Metric::EffectiveRank, zero_matrix());
+        table.set(Metric::Entropy, zero_matrix());
+        return;
+    }
+    let mut entropy = 0.0;
+    let mut offset_entropy = 0.0;
+    for value in spectrum.singular_values() {
+        let share = (value / frobenius).powi(2);
+        if share > 0.0 {
+            entropy -= share * share.ln();
+        }
+        let offset = share + ENTROPY_OFFSET;
+        offset_entropy -= offset * offset.ln();
+    }
+    table.set(Metric::EffectiveRank, Measured::of(entropy.exp()));
+    let rank = spectrum.resolved_count();
+    let normalised = if rank < 2 {
+        Measured::not_applicable("the matrix has rank 1")
+    } else {
+        Measured::of(offset_entropy / (rank as f64 + ENTROPY_OFFSET).ln())
+    };
+    table.set(Metric::Entropy, normalised);
+}
+
+/// Singular values below the edge that rounding to the storage dtype alone would give,
+/// `noise |W|_F (1/sqrt M + 1/sqrt N)`, and never below what the arithmetic resolves.
+fn rank_loss(spectrum: &Spectrum, storage_noise: f64) -> Measured {
+    let (rows, cols) = (spectrum.rows() as f64, spectrum.cols() as f64);
+    let edge =
+        storage_noise * spectrum.frobenius_norm() * (rows.sqrt().recip() + cols.sqrt().recip());
+    let count = |limit: f64| {
+        let values = spectrum.singular_values();
+        values.len() - values.partition_point(|value| *value > limit)
+    };
+    if edge >= spectrum.resolution() {
+        return Measured::count(count(edge));
+    }
+    let unresolved = count(spectrum.resolution());
+    match spectrum.arithmetic() {
+        Arithmetic::F64 => Measured::count(unresolved),
+        Arithmetic::F32 if unresolved == 0 => Measured::count(0),
+        Arithmetic::F32 => Measured::not_applicable(format!(
+            "{unresolved} singular values are below what f32 resolves, and the rounding of the \
+             stored weights is smaller still"
+        )),
+    }
+}
+
+fn set_entries(table: &mut MetricTable, entries: &EntryStatistics) {
+    table.set(
+        Metric::NonfiniteCount,
+        Measured::count(entries.nonfinite_count),
+    );
+    let no_entries = || Measured::not_applicable("the matrix has no entries");
+    let zero_fraction = if entries.count == 0 {
+        no_entries()
+    } else {
+        Measured::of(entries.zero_fraction())
+    };
+    table.set(Metric::ZeroFraction, zero_fraction);
+    let defined = |value: f64| {
+        if entries.count == 0 {
+            no_entries()
+        } else if entries.nonfinite_count > 0 {
+            let count = entries.nonfinite_count;
+            Measured::failed(format!("{count} entries are not finite"))
+        } else {
+            Measured::of(value)
+        }
+    };
+    table.set(Metric::Mean, defined(entries.mean));
+    table.set(Metric::Std, defined(entries.std));
+    table.set(
+        Metric::AbsWeightEntropy,
+        defined(entries.abs_weight_entropy),
+    );
+    let kurtosis = match entries.kurtosis {
+        Some(value) => defined(value),
+        None => Measured::not_applicable("all finite entries are equal"),
+    };
+    table.set(Metric::Kurtosis, kurtosis);
+}
+
+/// SETOL's trace-log cut: how many of the largest eigenvalues, scaled to mean 1, it takes until
+/// their product falls below 1 (that one included); all of them if it never does. Summed in logarithms:
+/// the product itself leaves the range of f64 for layers of a few thousand. `None` for a zero matrix.
+fn erg_count(spectrum: &Spectrum) -> Option<usize> {
+    let norm = spectrum.frobenius_norm();
+    let resolved = spectrum.resolved_count();
+    if norm <= 0.0 || resolved == 0 {
+        return None;
+    }
+    let count = spectrum.singular_values().len() as f64;
+    let mut sum = 0.0;
+    for (rank, value) in spectrum.singular_values()[..resolved].iter().enumerate() {
+        sum += 2.0 * (value / norm).ln() + count.ln();
+        // A flat spectrum stays at 1 but for rounding.
+        let rounding = 1e-14 * (rank + 1) as f64;
+        if sum < -rounding {
+            return Some(rank + 1);
+        }
+    }
+    Some(resolved)
+}
+
+fn set_erg(table: &mut MetricTable, spectrum: &Spectrum, erg: Option<usize>) {
+    let (count, fraction) = match erg {
+        Some(erg) => {
+            let share = erg as f64 / spectrum.singular_values().len() as f64;
+            (Measured::count(erg), Measured::of(share))
+        }
+        None => (zero_matrix(), zero_matrix()),
+    };
+    table.set(Metric::ErgCount, count);
+    table.set(Metric::ErgFraction, fraction);
+}
+
+fn set_fit(
+    table: &mut MetricTable,
+    spectrum: &Spectrum,
+    erg: Option<usize>,
+    estimator: &Estimator,
+) -> Option<MetricTable> {
+    let eigenvalues = spectrum.resolved_eigenvalues();
+    let hill = match tail::hill(&eigenvalues, spectrum.singular_values().len() / 2) {
+        Ok(hill) => Measured::of(hill),
+        Err(reason) => Measured::NotApplicable(reason),
+    };
+    table.set(Metric::AlphaHill, hill);
+    let fit = match TailFit::search(&eigenvalues, estimator.min_tail) {
+        Ok(fit) => fit,
+        Err(reason) => {
+            for metric in OF_THE_FIT.into_iter().chain([Metric::KsDistance]) {
+                table.set(metric, Measured::NotApplicable(reason.clone()));
+            }
+            return None;
+        }
+    };
+    let raw = fit_table(spectrum, &fit, erg);
+    let refusal = estimator.refusal(&fit, eigenvalues.len());
+    for (metric, measured) in raw.iter() {
+        let shown = match &refusal {
+            Some(reason) if metric != Metric::KsDistance => Measured::NotApplicable(reason.clone()),
+            _ => measured.clone(),
+        };
+        table.set(metric, shown);
+    }
+    Some(raw)
+}
+
+/// The fit and what follows from it, in logarithms, so that no power overflows.
+fn fit_table(spectrum: &Spectrum, fit: &TailFit, erg: Option<usize>) -> MetricTable {
+    let largest = spectrum.spectral_norm();
+    let log_largest = 2.0 * largest.log10();
+    let powers: f64 = spectrum
+        .singular_values()
+        .iter()
+        .map(|value| (value / largest).powf(2.0 * fit.alpha))
+        .sum();
+    let erg_gap = match erg {
+        Some(erg) => Measured::of(erg as f64 - fit.tail_count as f64),
+        None => zero_matrix(),
+    };
+    let mut raw = MetricTable::default();
+    raw.set(Metric::Alpha, Measured::of(fit.alpha));
+    raw.set(Metric::AlphaStderr, Measured::of(fit.stderr));
+    raw.set(Metric::KsDistance, Measured::of(fit.ks_distance));
+    raw.set(Metric::Xmin, Measured::of(fit.xmin));
+    raw.set(Metric::Xmax, Measured::of(fit.xmax));
+    raw.set(Metric::TailCount, Measured::count(fit.tail_count));
+    raw.set(Metric::AlphaHat, Measured::of(fit.alpha * log_largest));
+    raw.set(
+        Metric::LogAlphaNorm,
+        Measured::of(fit.alpha * log_largest + powers.log10()),
+    );
+    raw.set(Metric::ErgGap, erg_gap);
+    raw
+}
+
+fn profile(spectrum: &Spectrum) -> Vec<f32> {
+    let values = spectrum.singular_values();
+    if spectrum.spectral_norm() <= 0.0 {
+        return Vec::new();
+    }
+    let points = PROFILE_POINTS.min(values.len());
+    let floor = spectrum.resolution();
+    let at = |point: usize| {
+        // With one point alone it is the largest; otherwise the ends are the largest and the smallest.
+        let rank = if points < 2 {
+            0
+        } else {
+            point * (values.len() - 1) / (points - 1)
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "for drawing")]
+        let logarithm = (2.0 * crate::num::max(values[rank], floor).log10()) as f32;
+        logarithm
+    };
+    (0..points).map(at).collect()
+}

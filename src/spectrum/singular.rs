@@ -1,0 +1,152 @@
+//! All singular values of one matrix.
+
+use super::error::SpectrumError;
+use super::estimator::Estimator;
+use super::lapack::Gram;
+use super::matrix::{Arithmetic, Matrix};
+use super::tail::{self, TailFit};
+use crate::num::{self, Reason};
+
+/// An eigenvalue of the Gram matrix that is exactly zero comes out as at most this many units of
+/// rounding of the largest one, times the root of the longer side. Over rank-deficient matrices up to
+/// 2048 x 8192 the largest such value was XX; see `zero_eigenvalues_stay_below_the_resolution`.
+const RESOLUTION_UNITS: f64 = 1.0;
+
+/// Singular values of a matrix, descending, with what is known of their accuracy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spectrum {
+    rows: usize,
+    cols: usize,
+    arithmetic: Arithmetic,
+    singular_values: Vec<f64>,
+    frobenius_norm: f64,
+    resolution: f64,
+}
+
+impl Spectrum {
+    /// Decomposes `matrix` in its own arithmetic through the Gram matrix of the shorter side
+    /// (N M^2 + 4/3 M^3 flops; memory: one copy of the M x M Gram matrix, plus one of the matrix if
+    /// its largest entry is so extreme that it must be scaled).
+    ///
+    /// # Errors
+    /// If the matrix is empty or holds an entry that is not finite, or if LAPACK fails.
+    pub fn of(matrix: &Matrix) -> Result<Self, SpectrumError> {
+        let singular_values = match matrix {
+            Matrix::F64(entries) => Gram::of(entries.view())?.singular_values()?,
+            Matrix::F32(entries) => Gram::of(entries.view())?.singular_values()?,
+        };
+        let (rows, cols) = matrix.shape();
+        let largest = singular_values.first().copied().unwrap_or(0.0);
+        Ok(Self {
+            rows,
+            cols,
+            arithmetic: matrix.arithmetic(),
+            frobenius_norm: frobenius_norm(matrix, largest),
+            resolution: resolution(largest, rows.max(cols), matrix.arithmetic()),
+            singular_values,
+        })
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
+    }
+
+    /// M values, descending, none negative.
+    pub fn singular_values(&self) -> &[f64] {
+        &self.singular_values
+    }
+
+    /// sigma_1.
+    pub fn spectral_norm(&self) -> f64 {
+        self.singular_values.first().copied().unwrap_or(0.0)
+    }
+
+    /// Root of the sum of squared entries, summed in f64 from the entries themselves.
+    pub fn frobenius_norm(&self) -> f64 {
+        self.frobenius_norm
+    }
+
+    /// Singular values below this are rounding: about `sqrt(eps) sigma_1` (1e-7 sigma_1 in f64, 3e-3
+    /// in f32), since they are roots of the eigenvalues of the Gram matrix.
+    pub fn resolution(&self) -> f64 {
+        self.resolution
+    }
+
+    /// How many singular values are above [`Self::resolution`].
+    pub fn resolved_count(&self) -> usize {
+        self.singular_values
+            .partition_point(|value| *value > self.resolution)
+    }
+
+    /// lambda = sigma^2, descending.
+    pub fn eigenvalues(&self) -> Vec<f64> {
+        self.singular_values
+            .iter()
+            .map(|value| value * value)
+            .collect()
+    }
+
+    /// The eigenvalues that are not rounding, descending.
+    pub fn resolved_eigenvalues(&self) -> Vec<f64> {
+        let mut eigenvalues = self.eigenvalues();
+        eigenvalues.truncate(self.resolved_count());
+        eigenvalues
+    }
+
+    /// Power law of the upper tail, the cut chosen by the smallest Kolmogorov-Smirnov distance.
+    pub fn fit_tail(&self, estimator: &Estimator) -> Result<TailFit, Reason> {
+        TailFit::search(&self.resolved_eigenvalues(), estimator.min_tail)
+    }
+
+    /// Power law of the `tail_count` largest eigenvalues; see [`tail::fit_at_tail_count`].
+    pub fn fit_at_tail_count(&self, tail_count: usize) -> Result<TailFit, Reason> {
+        tail::fit_at_tail_count(&self.resolved_eigenvalues(), tail_count)
+    }
+}
+
+/// The smallest singular value that the Gram matrix of a matrix with sigma_1 = `largest` shows.
+pub(super) fn resolution(largest: f64, longer_side: usize, arithmetic: Arithmetic) -> f64 {
+    largest * (RESOLUTION_UNITS * arithmetic.epsilon() * (longer_side as f64).sqrt()).sqrt()
+}
+
+/// `scale` is a number of the size of the norm; dividing by it keeps squares within range.
+fn frobenius_norm(matrix: &Matrix, scale: f64) -> f64 {
+    if scale <= 0.0 {
+        return 0.0;
+    }
+    let sum: f64 = match matrix {
+        Matrix::F64(entries) => {
+            sum_of_blocks(entries.iter().copied(), |entry| (entry / scale).powi(2))
+        }
+        Matrix::F32(entries) => sum_of_blocks(entries.iter().copied(), |entry| {
+            (f64::from(entry) / scale).powi(2)
+        }),
+    };
+    num::max(sum, 0.0).sqrt() * scale
+}
+
+/// Sums blocks first and then their sums: the rounding error grows with the root of the count.
+fn sum_of_blocks<T>(mut entries: impl Iterator<Item = T>, term: impl Fn(T) -> f64) -> f64 {
+    const BLOCK: usize = 4096;
+    let mut total = 0.0;
+    loop {
+        let mut count = 0;
+        let mut block = 0.0;
+        for entry in entries.by_ref().take(BLOCK) {
+            block += term(entry);
+            count += 1;
+        }
+        total += block;
+        if count < BLOCK {
+            return total;
+        }
+    }
+}
