@@ -25,4 +25,5 @@ pub mod num;
 pub mod policy;
 pub mod report;
 pub mod spectrum;
+pub mod term;
 pub mod verdict;

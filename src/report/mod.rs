@@ -1,7 +1,31 @@
-//! One [`Report`], many renderings. Every renderer is a pure function of it.
+//! One [`Report`], many renderings. Every renderer is a pure function of it: no clock, no files, no
+//! terminal, so that the same run gives the same bytes everywhere.
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`json`] | the document that scripts read (`docs/report.md`) |
+//! | [`human`] | the terminal's view |
+//! | [`markdown`] | the pull request comment and the step summary, within GitHub's size limit |
+//! | [`scan`], [`csv`] | one checkpoint's numbers |
+//!
+//! `human` and `markdown` are templates over [`view::View`], whose texts are escaped before a
+//! template sees them ([`escape`]): names come from files that the author of a pull request controls.
 
-use crate::compare::Comparison;
-use crate::verdict::Judgement;
+use std::collections::BTreeMap;
+
+use crate::compare::{CheckpointIdentity, Comparison, LayerMetrics, SkippedTensor};
+use crate::layer::{LayerName, Role, Scope};
+use crate::verdict::{Judgement, Verdict};
+
+pub mod advice;
+pub mod csv;
+pub mod escape;
+pub mod json;
+pub mod number;
+pub mod spark;
+
+#[cfg(test)]
+mod sample;
 
 /// Everything that a rendering may show.
 #[derive(Debug, Clone)]
@@ -14,9 +38,70 @@ pub struct Report {
     pub advisory: bool,
 }
 
+impl Report {
+    /// The verdict and its reason in one sentence, for every output. Raw text: a renderer escapes it.
+    pub fn headline(&self) -> String {
+        let verdict = self.judgement.verdict;
+        let advisory = if self.advisory && verdict == Verdict::Fail {
+            " (advisory: the exit code stays 0)"
+        } else {
+            ""
+        };
+        format!("{}: {}{advisory}", verdict.as_str(), self.judgement.reason)
+    }
+}
+
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct PolicyIdentity {
     pub name: String,
     pub digest: String,
     pub source: String,
+}
+
+/// The spectral table of one checkpoint, without a verdict.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ScanReport {
+    pub checkpoint: CheckpointIdentity,
+    /// Settings of the estimators.
+    pub estimator: BTreeMap<String, serde_json::Value>,
+    /// In natural order of the names.
+    pub layers: Vec<ScanLayer>,
+    pub skipped: Vec<SkippedTensor>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ScanLayer {
+    pub name: LayerName,
+    pub role: Role,
+    /// Index of the transformer block that the name shows.
+    pub block: Option<u32>,
+    pub shape: Vec<usize>,
+    /// Dtype name of safetensors (`BF16`).
+    pub dtype: String,
+    pub scope: Scope,
+    pub metrics: LayerMetrics,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headline_says_when_a_failure_is_only_advice() {
+        let mut report = sample::fail();
+        assert_eq!(
+            report.headline(),
+            format!("fail: {}", report.judgement.reason)
+        );
+        report.advisory = true;
+        assert!(
+            report
+                .headline()
+                .ends_with("(advisory: the exit code stays 0)")
+        );
+        let mut pass = sample::pass();
+        pass.advisory = true;
+        assert!(!pass.headline().contains("advisory"));
+    }
 }

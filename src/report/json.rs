@@ -1,0 +1,307 @@
+//! The JSON document. Its keys are a contract: within a schema number they are only added.
+//!
+//! Numbers are finite or `null`, and a metric that is `null` has its reason under `reasons` beside
+//! it. Whole numbers print without a fraction, the others with the shortest digits that read back to
+//! the same f64. Invisible characters are written as `\uXXXX`, so that a report shown in a terminal
+//! cannot act there.
+
+use serde_json::{Map, Value, json};
+
+use crate::compare::{
+    CheckpointIdentity, Coverage, LayerComparison, LayerKind, LayerMetrics, SkippedTensor,
+};
+use crate::layer::Scope;
+use crate::num::{Finite, Measured};
+use crate::spectrum::metric::MetricTable;
+use crate::verdict::{Finding, FindingLimit, Judgement, Waived};
+
+use super::escape::is_hidden;
+use super::{PolicyIdentity, Report};
+
+/// Number of this document's schema.
+pub const SCHEMA: u32 = 1;
+
+/// The report as one JSON document with a line end.
+pub fn render(report: &Report) -> String {
+    let Report {
+        comparison,
+        judgement,
+        policy,
+        advisory,
+    } = report;
+    let mut root = head();
+    root.insert("verdict".into(), judgement.verdict.as_str().into());
+    root.insert("reason".into(), judgement.reason.as_str().into());
+    root.insert("advisory".into(), (*advisory).into());
+    root.insert("base".into(), identity(&comparison.base));
+    root.insert("tuned".into(), identity(&comparison.tuned));
+    root.insert("policy".into(), policy_identity(policy));
+    root.insert("estimator".into(), json!(comparison.estimator));
+    root.insert("coverage".into(), coverage(&comparison.coverage));
+    root.insert(
+        "summary".into(),
+        summary(judgement, comparison.layers.len()),
+    );
+    let findings: Vec<Value> = judgement.findings.iter().map(finding).collect();
+    root.insert("findings".into(), findings.into());
+    let layers: Vec<Value> = comparison.layers.iter().map(layer).collect();
+    root.insert("layers".into(), layers.into());
+    to_text(root)
+}
+
+/// `schema` and `tool`, which start every document.
+pub(super) fn head() -> Map<String, Value> {
+    let mut root = Map::new();
+    root.insert("schema".into(), SCHEMA.into());
+    root.insert(
+        "tool".into(),
+        json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }),
+    );
+    root
+}
+
+pub(super) fn identity(checkpoint: &CheckpointIdentity) -> Value {
+    let CheckpointIdentity {
+        reference,
+        revision,
+        digest,
+    } = checkpoint;
+    json!({ "ref": reference, "revision": revision, "digest": digest })
+}
+
+pub(super) fn skipped(reasons: &[SkippedTensor]) -> Value {
+    reasons
+        .iter()
+        .map(|SkippedTensor { tensor, reason }| json!({ "tensor": tensor, "reason": reason }))
+        .collect()
+}
+
+/// The metrics in the order of tables, then `reasons` and `fit` where there are any.
+pub(super) fn layer_metrics(metrics: &LayerMetrics) -> Value {
+    let LayerMetrics {
+        table,
+        fit,
+        profile: _,
+    } = metrics;
+    let mut map = metric_table(table);
+    if let Some(fit) = fit {
+        map.insert("fit".into(), Value::Object(metric_table(fit)));
+    }
+    Value::Object(map)
+}
+
+pub(super) fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Body => "body",
+        Scope::Head => "head",
+    }
+}
+
+/// Pretty JSON with a line end; characters that a reader could not see are escaped.
+pub(super) fn to_text(root: Map<String, Value>) -> String {
+    let pretty = format!("{:#}\n", Value::Object(root));
+    let mut text = String::with_capacity(pretty.len());
+    for character in pretty.chars() {
+        if is_hidden(character) && character != '\n' {
+            // Only inside a string: JSON's own syntax is visible ASCII and line ends.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+fn policy_identity(policy: &PolicyIdentity) -> Value {
+    let PolicyIdentity {
+        name,
+        digest,
+        source,
+    } = policy;
+    json!({ "name": name, "digest": digest, "source": source })
+}
+
+fn coverage(coverage: &Coverage) -> Value {
+    let Coverage {
+        compared,
+        skipped: count,
+        parameters_share,
+        reasons,
+        name_map,
+    } = coverage;
+    json!({
+        "compared": compared,
+        "skipped": count,
+        "parameters_share": number(*parameters_share),
+        "reasons": skipped(reasons),
+        "name_map": name_map,
+    })
+}
+
+fn summary(judgement: &Judgement, layers: usize) -> Value {
+    use crate::code::Level;
+    let count = |level| {
+        judgement
+            .findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    let aggregates: Map<String, Value> = judgement
+        .aggregates
+        .iter()
+        .map(|(name, value)| (name.clone(), number(value.get())))
+        .collect();
+    json!({
+        "layers": layers,
+        "fail": count(Level::Fail),
+        "warn": count(Level::Warn),
+        "notes": count(Level::Note),
+        "aggregates": aggregates,
+        "undefined": judgement.undefined,
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    let Finding {
+        code,
+        rule,
+        level,
+        layer,
+        metric,
+        base,
+        tuned,
+        observed,
+        limit,
+        message,
+        origin,
+        waived,
+    } = finding;
+    json!({
+        "code": code.as_str(),
+        "rule": rule,
+        "level": level.as_str(),
+        "layer": layer.as_ref().map(crate::layer::LayerName::as_str),
+        "metric": metric.map(crate::spectrum::metric::Metric::as_str),
+        "base": optional(*base),
+        "tuned": optional(*tuned),
+        "observed": optional(*observed),
+        "limit": limit.map(limit_value),
+        "message": message,
+        "policy_line": origin.as_ref().and_then(|origin| origin.line),
+        "policy_source": origin.as_ref().map(|origin| origin.source.as_str()),
+        "waived": waived.as_ref().map(waived_value),
+    })
+}
+
+fn limit_value(limit: FindingLimit) -> Value {
+    let FindingLimit { min, max } = limit;
+    let mut map = Map::new();
+    for (name, bound) in [("min", min), ("max", max)] {
+        if let Some(bound) = bound {
+            map.insert(name.into(), number(bound.get()));
+        }
+    }
+    Value::Object(map)
+}
+
+fn waived_value(waived: &Waived) -> Value {
+    let Waived {
+        owner,
+        reason,
+        until,
+        days_left,
+        level,
+    } = waived;
+    json!({ "owner": owner, "reason": reason, "until": until, "days_left": days_left, "level": level.as_str() })
+}
+
+fn layer(layer: &LayerComparison) -> Value {
+    let LayerComparison {
+        name,
+        kind,
+        role,
+        block,
+        expert,
+        scope,
+        shape,
+        base_dtype,
+        tuned_dtype,
+        base,
+        tuned,
+        drift,
+        identical,
+    } = layer;
+    let mut map = Map::new();
+    map.insert("name".into(), name.as_str().into());
+    map.insert("role".into(), role.as_str().into());
+    map.insert("block".into(), json!(block));
+    map.insert("expert".into(), json!(expert));
+    map.insert("kind".into(), kind_name(*kind).into());
+    map.insert("scope".into(), scope_name(*scope).into());
+    map.insert("shape".into(), json!(shape));
+    map.insert("dtype".into(), tuned_dtype.as_str().into());
+    if base_dtype != tuned_dtype {
+        map.insert("base_dtype".into(), base_dtype.as_str().into());
+    }
+    map.insert("identical".into(), (*identical).into());
+    map.insert("base".into(), layer_metrics(base));
+    map.insert("tuned".into(), layer_metrics(tuned));
+    map.insert("drift".into(), Value::Object(metric_table(drift)));
+    Value::Object(map)
+}
+
+fn kind_name(kind: LayerKind) -> &'static str {
+    match kind {
+        LayerKind::Matrix => "matrix",
+        LayerKind::Vector => "vector",
+    }
+}
+
+fn metric_table(table: &MetricTable) -> Map<String, Value> {
+    let mut map = Map::new();
+    let mut reasons = Map::new();
+    for (metric, measured) in table.iter() {
+        let name = metric.as_str();
+        map.insert(name.into(), measured.value().map_or(Value::Null, number));
+        if let Some(reason) = measured.reason() {
+            reasons.insert(name.into(), reason_text(measured, reason.as_str()).into());
+        }
+    }
+    if !reasons.is_empty() {
+        map.insert("reasons".into(), Value::Object(reasons));
+    }
+    map
+}
+
+/// A failed computation is told apart from a metric without a meaning.
+fn reason_text(measured: &Measured, reason: &str) -> String {
+    match measured {
+        Measured::Failed(_) => format!("failed: {reason}"),
+        Measured::Value(_) | Measured::NotApplicable(_) => reason.to_owned(),
+    }
+}
+
+fn optional(value: Option<Finite>) -> Value {
+    value.map_or(Value::Null, |value| number(value.get()))
+}
+
+/// A whole number that f64 holds exactly prints as an integer.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the magnitude is checked to be below 2^53"
+)]
+pub(super) fn number(value: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract().abs() <= 0.0 && value.abs() < EXACT {
+        Value::from(value as i64)
+    } else {
+        // NaN and infinity have no JSON number: `null`.
+        Value::from(value)
+    }
+}
+
+#[cfg(test)]
+mod tests;
