@@ -47,11 +47,12 @@ pub fn advice(code: FindingCode) -> &'static str {
         FindingCode::AlphaBand => {
             "see whether the base is outside as well; if only the tuned is, train less"
         }
-        FindingCode::AlphaDrift => "lower the learning rate or train for fewer steps",
+        FindingCode::AlphaDrift | FindingCode::EsdDrift => {
+            "lower the learning rate or train for fewer steps"
+        }
         FindingCode::UpdateSize => "lower the learning rate, or freeze the layers listed",
         FindingCode::SpectralNormGrowth => "add weight decay or lower the learning rate",
         FindingCode::StableRankDrift => "lower the learning rate, or raise the adapter rank",
-        FindingCode::EsdDrift => "lower the learning rate or train for fewer steps",
         FindingCode::IntruderDimensions => "raise the adapter rank or lower its learning rate",
         FindingCode::CorrelationTraps => "lower the learning rate, and clip the gradients",
         FindingCode::RankOneEdit => {

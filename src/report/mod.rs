@@ -20,12 +20,19 @@ use crate::verdict::{Judgement, Verdict};
 pub mod advice;
 pub mod csv;
 pub mod escape;
+pub mod human;
 pub mod json;
+pub mod markdown;
 pub mod number;
+pub mod scan;
 pub mod spark;
+pub mod templates;
+pub mod view;
 
 #[cfg(test)]
 mod sample;
+
+pub use templates::{TemplateError, Templates};
 
 /// Everything that a rendering may show.
 #[derive(Debug, Clone)]

@@ -13,6 +13,9 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::term::push_hex;
+pub use crate::term::{is_hidden, visible as terminal};
+
 /// Longest name in Markdown, in characters; longer ones lose their middle.
 pub const MARKDOWN_NAME_LIMIT: usize = 96;
 /// Longest path, reference or rule id in Markdown, in characters.
@@ -21,20 +24,6 @@ pub const MARKDOWN_CODE_LIMIT: usize = 200;
 pub const MARKDOWN_TEXT_LIMIT: usize = 400;
 
 const ELLIPSIS: char = '…';
-
-/// The text with everything invisible or active written as `\u{hex}`: control characters (and with
-/// them ANSI sequences and line ends), bidirectional controls, zero-width and combining characters.
-pub fn terminal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_hidden(character) {
-            push_hex(&mut out, character);
-        } else {
-            out.push(character);
-        }
-    }
-    out
-}
 
 /// The text for HTML content and quoted attributes.
 pub fn html(text: &str) -> String {
@@ -101,33 +90,6 @@ pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{head}{ELLIPSIS}{tail}"))
 }
 
-/// True for what a reader would not see, or what would change how the rest is shown.
-pub fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{115f}'
-                | '\u{1160}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{3164}'
-                | '\u{fe00}'..='\u{fe0f}'
-                | '\u{feff}'
-                | '\u{ffa0}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
-        || character.width().is_none_or(|width| width == 0)
-}
-
-fn push_hex(out: &mut String, character: char) {
-    out.push_str(&format!("\\u{{{:x}}}", u32::from(character)));
-}
-
 fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | '/' | '[' | ']')
 }
@@ -147,7 +109,7 @@ fn code_span(
     limit: usize,
     allowed: fn(char, Option<char>, Option<char>) -> bool,
 ) -> String {
-    let characters: Vec<char> = text.chars().collect();
+    let characters = ends(text, limit);
     let mut out = String::with_capacity(text.len());
     for (index, character) in characters.iter().copied().enumerate() {
         let before = index.checked_sub(1).map(|index| characters[index]);
@@ -218,10 +180,22 @@ fn push_plain(out: &mut String, character: char) {
             out.push(character);
         }
         other if other.is_ascii_punctuation() => {
-            out.push_str(&format!("&#{};", u32::from(other)));
+            out.push_str("&#");
+            out.push_str(&u32::from(other).to_string());
+            out.push(';');
         }
         other => out.push(other),
     }
+}
+
+/// The characters that can reach a code span of `limit` characters: a long text loses its middle
+/// later anyway, and escaping never shortens.
+fn ends(text: &str, limit: usize) -> Vec<char> {
+    let mut characters: Vec<char> = text.chars().collect();
+    if let Some(surplus) = characters.len().checked_sub(2 * limit + 1) {
+        characters.drain(limit..=limit + surplus);
+    }
+    characters
 }
 
 fn cut_end(text: &str, limit: usize) -> Cow<'_, str> {

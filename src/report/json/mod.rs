@@ -101,11 +101,19 @@ pub(super) fn scope_name(scope: Scope) -> &'static str {
 pub(super) fn to_text(root: Map<String, Value>) -> String {
     let pretty = format!("{:#}\n", Value::Object(root));
     let mut text = String::with_capacity(pretty.len());
-    for character in pretty.chars() {
-        if is_hidden(character) && character != '\n' {
-            // Only inside a string: JSON's own syntax is visible ASCII and line ends.
+    let mut rest = pretty.chars();
+    while let Some(character) = rest.next() {
+        let ci_command = character == '#' && rest.as_str().starts_with("#[");
+        if (is_hidden(character) && character != '\n') || ci_command {
+            // Only inside a string: JSON's own syntax is visible and has no `#`.
             for unit in character.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                text.push_str("\\u");
+                let digits = [12, 8, 4, 0].map(|shift| u32::from(*unit) >> shift & 0xf);
+                text.extend(
+                    digits
+                        .iter()
+                        .filter_map(|digit| char::from_digit(*digit, 16)),
+                );
             }
         } else {
             text.push(character);
