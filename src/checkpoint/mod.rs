@@ -19,6 +19,7 @@ mod header;
 mod json;
 mod open;
 mod pair;
+mod quantised;
 mod shards;
 mod side;
 mod tensor;

@@ -9,7 +9,9 @@ use crate::checkpoint::dtype::reason_to_skip;
 use crate::checkpoint::header::{self, Entry, Header, HeaderError, LENGTH_BYTES};
 use crate::checkpoint::shards::{self, Index, ShardFile};
 use crate::checkpoint::tensor::{WeightFile, read_exact_at};
-use crate::checkpoint::{Checkpoint, CheckpointError, Defect, Dtype, Skipped, Tensor, side};
+use crate::checkpoint::{
+    Checkpoint, CheckpointError, Defect, Dtype, Skipped, Tensor, quantised, side,
+};
 use crate::fs::{self, FsError};
 use crate::layer::is_buffer;
 
@@ -171,6 +173,7 @@ impl Builder {
         if let Some(index) = self.index.take() {
             self.check_index(&index);
         }
+        quantised::set_aside(&mut self.tensors, &mut self.skipped);
         Checkpoint {
             reference: reference.to_owned(),
             files: self.files,

@@ -66,3 +66,16 @@ pub(super) fn tie_word_embeddings(config: &Value) -> Option<bool> {
         .and_then(Value::as_bool)
         .or_else(|| config.get("text_config")?.get(key)?.as_bool())
 }
+
+/// The quantisation that a config declares: its `quant_method`, or `mlx`.
+pub(super) fn quantisation_method(config: &Value) -> Option<&str> {
+    [Some(config), config.get("text_config")]
+        .into_iter()
+        .flatten()
+        .find_map(|part| {
+            part.get("quantization_config")?
+                .get("quant_method")?
+                .as_str()
+        })
+        .or_else(|| config.get("quantization")?.is_object().then_some("mlx"))
+}

@@ -121,6 +121,11 @@ impl Checkpoint {
         side::tie_word_embeddings(self.config.as_ref()?)
     }
 
+    /// The quantisation that the config declares (`gptq`, `fp8`, ...). Quantised tensors are skipped.
+    pub fn quantisation_method(&self) -> Option<&str> {
+        side::quantisation_method(self.config.as_ref()?)
+    }
+
     /// The layers of all tensors, in natural order of the tensors' names.
     pub fn layers(&self) -> Vec<LayerSource> {
         let mut tensors: Vec<&Tensor> = self.tensors.values().collect();

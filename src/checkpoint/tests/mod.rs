@@ -8,3 +8,4 @@ mod files;
 mod header;
 mod open;
 mod pair;
+mod quantised;

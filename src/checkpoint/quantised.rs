@@ -1,0 +1,84 @@
+//! Sets quantised weights aside: codes and scales are no weights until they are multiplied.
+//!
+//! The payload of most formats is an integer tensor, which is skipped by its dtype. This covers the
+//! rest: 8-bit floats with a scale beside them, and the floating-point companions of a payload,
+//! which would look like small matrices of the model. Formats: GPTQ, AWQ, bitsandbytes,
+//! compressed-tensors, ModelOpt, block-wise FP8, MLX.
+
+use std::collections::BTreeMap;
+
+use crate::checkpoint::{Skipped, Tensor};
+
+/// Leaves of names that belong to a payload.
+const COMPANIONS: &[&str] = &[
+    "SCB",
+    "absmax",
+    "biases",
+    "input_global_scale",
+    "input_scale",
+    "nested_absmax",
+    "nested_quant_map",
+    "quant_map",
+    "scales",
+    "weight_global_scale",
+    "weight_scale",
+    "weight_scale_2",
+    "weight_scale_inv",
+    "weight_zero_point",
+];
+
+/// Leaves of names that give an 8-bit float its scale.
+const SCALES: &[&str] = &["weight_scale", "weight_scale_2", "weight_scale_inv"];
+
+/// Leaves of names that only quantised payloads have.
+const PAYLOADS: &[&str] = &["qweight", "weight_packed"];
+
+/// Moves quantised weights and their companions from the readable tensors to the skipped ones.
+pub(super) fn set_aside(
+    tensors: &mut BTreeMap<String, Tensor>,
+    skipped: &mut BTreeMap<String, Skipped>,
+) {
+    let reasons: Vec<(String, &str)> = tensors
+        .values()
+        .filter_map(|tensor| {
+            let reason = reason(tensor, tensors, skipped)?;
+            Some((tensor.name.clone(), reason))
+        })
+        .collect();
+    for (name, reason) in reasons {
+        if let Some(tensor) = tensors.remove(&name) {
+            let entry = Skipped {
+                reason: reason.to_owned(),
+                dtype: Some(tensor.dtype.as_str().to_owned()),
+                shape: Some(tensor.shape),
+            };
+            skipped.insert(name, entry);
+        }
+    }
+}
+
+fn reason(
+    tensor: &Tensor,
+    tensors: &BTreeMap<String, Tensor>,
+    skipped: &BTreeMap<String, Skipped>,
+) -> Option<&'static str> {
+    let (module, leaf) = tensor.name.rsplit_once('.')?;
+    let exists = |name: &str| tensors.contains_key(name) || skipped.contains_key(name);
+    let beside = |leaves: &[&str]| {
+        leaves
+            .iter()
+            .any(|other| exists(&format!("{module}.{other}")))
+    };
+    let is_codes = |name: &str| {
+        let has_few_bits = tensors
+            .get(name)
+            .is_some_and(|tensor| tensor.dtype.bits() == 8);
+        has_few_bits || skipped.contains_key(name)
+    };
+    if leaf == "weight" && tensor.dtype.bits() == 8 && beside(SCALES) {
+        return Some("quantised (8-bit floats with a scale beside them): not read by this version");
+    }
+    // bitsandbytes hangs companions on the tensor (`weight.absmax`), others on the module.
+    let belongs = beside(PAYLOADS) || is_codes(&format!("{module}.weight")) || is_codes(module);
+    (COMPANIONS.contains(&leaf) && belongs).then_some("scale of a quantised weight: not a weight")
+}
