@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::checkpoint::dtype::bits_of_name;
 use crate::checkpoint::json::{Object, UniqueStrings};
@@ -109,7 +109,7 @@ fn problem(tensor: &str, problem: String) -> HeaderError {
 fn check_entry(name: String, raw: RawEntry) -> Result<Entry, HeaderError> {
     let RawEntry {
         dtype,
-        shape,
+        shape: RawShape(shape),
         data_offsets: (begin, end),
     } = raw;
     if name.len() > MAX_NAME_BYTES {
@@ -119,10 +119,6 @@ fn check_entry(name: String, raw: RawEntry) -> Result<Entry, HeaderError> {
     // Digests are made of lines: a line feed in a name could make two checkpoints look equal.
     if name.chars().any(char::is_control) {
         return Err(problem(&name, "control character in the name".to_owned()));
-    }
-    if shape.len() > MAX_RANK {
-        let text = format!("{} dimensions, limit {MAX_RANK}", shape.len());
-        return Err(problem(&name, text));
     }
     if begin > end {
         let text = format!("data offsets {begin} to {end} run backwards");
@@ -169,8 +165,39 @@ fn check_size(name: &str, dtype: &str, elements: u64, length: u64) -> Result<(),
 #[derive(Debug, Deserialize)]
 struct RawEntry {
     dtype: String,
-    shape: Vec<u64>,
+    shape: RawShape,
     data_offsets: (u64, u64),
+}
+
+/// The sides of a tensor. Collected up to the limit only: a header has room for millions of them.
+#[derive(Debug)]
+struct RawShape(Vec<u64>);
+
+impl<'de> Deserialize<'de> for RawShape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ShapeVisitor)
+    }
+}
+
+struct ShapeVisitor;
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = RawShape;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of sides")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<RawShape, A::Error> {
+        let mut sides = Vec::new();
+        while let Some(side) = sequence.next_element()? {
+            if sides.len() == MAX_RANK {
+                return Err(A::Error::custom(format!("more than {MAX_RANK} dimensions")));
+            }
+            sides.push(side);
+        }
+        Ok(RawShape(sides))
+    }
 }
 
 /// All tensors of the JSON.

@@ -65,6 +65,12 @@ pub(super) fn locate(path: &Path) -> Result<Layout, CheckpointError> {
             CheckpointError::NotACheckpoint { path }
         });
     }
+    // Opening a pipe would wait for a writer.
+    if !path.is_file() {
+        return Err(CheckpointError::NotACheckpoint {
+            path: path.to_path_buf(),
+        });
+    }
     Ok(Layout {
         folder: path.parent().unwrap_or(Path::new("")).to_path_buf(),
         files: vec![ShardFile {

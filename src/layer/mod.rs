@@ -1,7 +1,7 @@
 //! From tensor names to layers: role, block, scope, form, and how base and tuned names meet.
 //!
 //! Nothing here reads a file: names and shapes go in, facts about them come out. What a name means
-//! is one table ([`naming`]), checked against every name of the supported families in
+//! is one table (in `naming`), checked against every name of the supported families in
 //! `tests/families.txt`. A name that the table does not know is [`Role::Other`] of the body, so an
 //! unknown architecture is judged in full rather than passed over.
 

@@ -180,9 +180,14 @@ pub fn describe(name: &str, shape: &[usize]) -> LayerTraits {
     }
 }
 
-/// Whether a tensor is a constant that some writers store beside the weights: attention masks,
-/// rotary frequencies, position indices. Its coming and going says nothing about the model.
+/// Whether a tensor is a constant that some writers store beside the weights (attention masks,
+/// rotary frequencies, position indices) or one that the model never uses. Its coming and going
+/// says nothing about the model.
 pub fn is_buffer(name: &str, shape: &[usize]) -> bool {
+    // Old T5 files: only self-attention looks at relative positions.
+    if name.ends_with("EncDecAttention.relative_attention_bias.weight") {
+        return true;
+    }
     let mut segments = name.rsplit('.');
     match segments.next().unwrap_or_default() {
         "inv_freq" | "masked_bias" | "position_ids" | "token_type_ids" | "num_batches_tracked" => {

@@ -48,6 +48,12 @@ pub struct NamePairing {
 pub fn pair_names(base: &BTreeSet<&str>, tuned: &BTreeSet<&str>) -> NamePairing {
     let base_maps = canonical_maps(base);
     let tuned_maps = canonical_maps(tuned);
+    // The usual case, and all pairs of prefixes of a huge mixture of experts take seconds.
+    if let (Some(base_map), Some(tuned_map)) = (base_maps.first(), tuned_maps.first())
+        && shared_keys(&base_map.names, &tuned_map.names) == base.len().min(tuned.len())
+    {
+        return join(base_map, tuned_map);
+    }
     let best = base_maps
         .iter()
         .flat_map(|base_map| {

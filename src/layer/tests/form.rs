@@ -94,6 +94,9 @@ fn masks_and_rotary_frequencies_are_buffers_and_biases_are_not() {
         &[8]
     ));
     assert!(is_buffer("embeddings.position_ids", &[1, 512]));
+    let unused = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
+    assert!(is_buffer(unused, &[32, 8]));
+    assert!(!is_buffer(&unused.replace("EncDec", "Self"), &[32, 8]));
     assert!(!is_buffer("h.0.attn.c_attn.bias", &[96]));
     assert!(!is_buffer("h.0.attn.bias", &[96]));
 }

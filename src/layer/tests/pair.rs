@@ -90,6 +90,16 @@ fn old_layer_norm_names_meet_the_new_ones() {
 }
 
 #[test]
+fn the_prefix_that_pairs_most_wins_over_equal_names() {
+    let pairing = pair(
+        &["bert.a", "bert.b", "classifier.weight"],
+        &["a", "b", "classifier.weight", "c"],
+    );
+    assert_eq!(pairing.name_map, "stripped `bert.` from base");
+    assert_eq!(pairing.pairs.len(), 3);
+}
+
+#[test]
 fn unrelated_names_pair_nothing() {
     let pairing = pair(&["a.weight"], &["b.weight"]);
     assert!(pairing.pairs.is_empty());
