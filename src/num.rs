@@ -50,6 +50,9 @@ impl From<Finite> for f64 {
 pub struct Fraction(f64);
 
 impl Fraction {
+    pub const ZERO: Self = Self(0.0);
+    pub const ONE: Self = Self(1.0);
+
     pub fn new(value: f64) -> Option<Self> {
         (0.0..=1.0).contains(&value).then_some(Self(value))
     }

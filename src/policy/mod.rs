@@ -1,4 +1,29 @@
 //! The policy file: what is allowed, at which level, and who waived what until when.
+//!
+//! ```text
+//! name or path --load--> chain of texts --read--> tables + problems --rule--> rules + problems
+//!                                                                                  |
+//!                                       Policy <--merge (nearest file wins)--------+
+//! ```
+//!
+//! Reading never stops at the first mistake: every file of the chain is read to its end and all
+//! problems are shown together, each with its place. A policy either has no problem or does not
+//! exist, so that a typing error cannot open the gate. The grammar is described in
+//! `docs/policy.md`; the idea of a waiver with an owner, a reason and a last day, and of a finding
+//! that points at the line that asked for it, is cargo-deny's.
+
+mod field;
+mod file;
+mod load;
+mod merge;
+mod problem;
+mod read;
+mod rule;
+mod select;
+mod shipped;
+mod show;
+mod suggest;
+mod waiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +33,12 @@ use crate::code::{FindingCode, Level};
 use crate::layer::Role;
 use crate::num::{Finite, Fraction};
 use crate::spectrum::metric::Metric;
+
+pub use load::ReadText;
+pub use problem::{PolicyError, Problem};
+pub use shipped::{shipped_names, shipped_text};
+pub use show::{Dropped, EffectivePolicy, SettingOrigins};
+pub use waiver::WaiverStatus;
 
 /// An effective policy: every `extends` is resolved and every value is checked.
 #[derive(Debug, Clone)]
@@ -132,3 +163,20 @@ pub struct BaselineSettings {
     pub family_wise_error: Fraction,
     pub false_discovery_rate: Fraction,
 }
+
+impl Policy {
+    /// Level at which a hygiene code is found; `None` allows it. A code that the policy does not
+    /// name has the default policy's level.
+    pub fn hygiene_level(&self, code: FindingCode) -> Option<Level> {
+        match self.hygiene.get(&code) {
+            Some(setting) => setting.level,
+            None => shipped::default_hygiene()
+                .get(&code)
+                .copied()
+                .unwrap_or(Some(Level::Fail)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
