@@ -3,7 +3,7 @@
 //!
 //! | module | gives |
 //! |---|---|
-//! | [`json`] | the document that scripts read (`docs/report.md`) |
+//! | [`json`] | the document that scripts read |
 //! | [`human`] | the terminal's view |
 //! | [`markdown`] | the pull request comment and the step summary, within GitHub's size limit |
 //! | [`scan`], [`csv`] | one checkpoint's numbers |

@@ -160,6 +160,14 @@ fn every_verdict_starts_with_itself() {
 }
 
 #[test]
+fn an_inconclusive_run_says_what_to_do_before_any_fold() {
+    let text = text(&sample::inconclusive());
+    let (seen, _) = text.split_once("<details>").unwrap();
+    assert!(seen.contains("**What to do:**"), "{text}");
+    assert!(seen.contains("41 % of the parameters compared"), "{text}");
+}
+
+#[test]
 fn thousands_of_findings_with_endless_names_fit_and_are_counted() {
     let report = sample::huge(3_000, 10_000);
     let text = text(&report);

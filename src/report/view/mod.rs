@@ -204,22 +204,10 @@ impl View {
             groups: List::cut(groups, size.groups),
             notes: List::cut(findings::notes(judgement, target), size.items),
             waivers: List::cut(findings::waivers(judgement, target), size.items),
-            aggregates: List::cut(
-                judgement.aggregates.iter().map(|(name, value)| Pair {
-                    name: target.code(name),
-                    value: number::short(value.get()),
-                }),
-                size.items,
-            ),
+            aggregates: List::cut(aggregates(report, target), size.items),
             roles: List::cut(layers::roles(report), size.items),
             coverage: coverage(report, target, size),
-            estimator: List::cut(
-                comparison.estimator.iter().map(|(name, value)| Pair {
-                    name: target.code(name),
-                    value: target.code(&plain(value)),
-                }),
-                size.items,
-            ),
+            estimator: List::cut(estimator(report, target), size.items),
             undefined: List::cut(undefined(report, target), size.items),
             counts_only: size.counts_only,
             style: ["bold", "dim", "fail", "pass", "reset", "warn"]
@@ -283,6 +271,28 @@ fn coverage(report: &Report, target: Target, size: Size) -> CoverageView {
         ),
         name_map: target.text(&coverage.name_map),
     }
+}
+
+fn aggregates(report: &Report, target: Target) -> impl Iterator<Item = Pair> {
+    report
+        .judgement
+        .aggregates
+        .iter()
+        .map(move |(name, value)| Pair {
+            name: target.code(name),
+            value: number::short(value.get()),
+        })
+}
+
+fn estimator(report: &Report, target: Target) -> impl Iterator<Item = Pair> {
+    report
+        .comparison
+        .estimator
+        .iter()
+        .map(move |(name, value)| Pair {
+            name: target.code(name),
+            value: target.code(&plain(value)),
+        })
 }
 
 fn undefined(report: &Report, target: Target) -> impl Iterator<Item = Pair> {
