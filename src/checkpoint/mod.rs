@@ -20,6 +20,7 @@ mod json;
 mod open;
 mod pair;
 mod quantised;
+mod rounding;
 mod shards;
 mod side;
 mod tensor;

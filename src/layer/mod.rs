@@ -19,7 +19,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::form::{Form, LayerSource, Part, layers_of};
-pub use self::naming::{LayerTraits, describe, is_buffer};
+pub use self::naming::{LayerTraits, describe, head_word, is_buffer};
 pub use self::order::natural_order;
 pub use self::pair::{NamePairing, pair_names};
 pub use self::role::Role;

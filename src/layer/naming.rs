@@ -205,13 +205,29 @@ pub(super) fn has_segment(name: &str, wanted: &str) -> bool {
     name.split('.').any(|segment| segment == wanted)
 }
 
+/// The segment that puts a tensor into the head (`classifier`); `None` for the body.
+pub fn head_word(name: &str) -> Option<&str> {
+    let segments: Vec<&str> = name.split('.').collect();
+    head_segment(&segments)
+}
+
 fn is_head(segments: &[&str]) -> bool {
+    head_segment(segments).is_some()
+}
+
+fn head_segment<'a>(segments: &[&'a str]) -> Option<&'a str> {
     let top = match segments {
         ["model", second, ..] => second,
         [first, ..] => first,
-        [] => return false,
+        [] => return None,
     };
-    TOP_LEVEL_HEADS.contains(top) || segments.iter().any(|segment| HEADS.contains(segment))
+    if TOP_LEVEL_HEADS.contains(top) {
+        return Some(top);
+    }
+    segments
+        .iter()
+        .find(|segment| HEADS.contains(*segment))
+        .copied()
 }
 
 fn role_of(segments: &[&str], shape: &[usize], head: bool) -> Role {

@@ -12,6 +12,12 @@ pub enum SpectrumError {
         cols: usize,
         count: usize,
     },
+    #[error("cannot read {count} values as a {rows} x {cols} matrix")]
+    ValueCount {
+        rows: usize,
+        cols: usize,
+        count: usize,
+    },
     #[error("cannot decompose a {rows} x {cols} matrix: its sides exceed 32-bit LAPACK indices")]
     TooLarge { rows: usize, cols: usize },
     #[error("cannot decompose a {rows} x {cols} matrix: LAPACK `{routine}` gave info = {info}")]

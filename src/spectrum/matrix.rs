@@ -2,6 +2,8 @@
 
 use ndarray::Array2;
 
+use super::error::SpectrumError;
+
 /// Floating-point precision of a decomposition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arithmetic {
@@ -35,6 +37,44 @@ pub enum Matrix {
 }
 
 impl Matrix {
+    /// From rows x cols values in row-major order.
+    ///
+    /// # Errors
+    /// If the number of values is not rows x cols.
+    pub fn from_f64(rows: usize, cols: usize, values: Vec<f64>) -> Result<Self, SpectrumError> {
+        let count = values.len();
+        let entries = Array2::from_shape_vec((rows, cols), values);
+        entries
+            .map(Self::F64)
+            .map_err(|_error| SpectrumError::ValueCount { rows, cols, count })
+    }
+
+    /// As [`Self::from_f64`], in single precision.
+    pub fn from_f32(rows: usize, cols: usize, values: Vec<f32>) -> Result<Self, SpectrumError> {
+        let count = values.len();
+        let entries = Array2::from_shape_vec((rows, cols), values);
+        entries
+            .map(Self::F32)
+            .map_err(|_error| SpectrumError::ValueCount { rows, cols, count })
+    }
+
+    /// Elementwise `self - other`, in f64 if either is.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn minus(&self, other: &Self) -> Result<Self, SpectrumError> {
+        if self.shape() != other.shape() {
+            let (base, tuned) = (other.shape(), self.shape());
+            return Err(SpectrumError::ShapeMismatch { base, tuned });
+        }
+        Ok(match (self, other) {
+            (Self::F64(left), Self::F64(right)) => Self::F64(left - right),
+            (Self::F32(left), Self::F32(right)) => Self::F32(left - right),
+            (Self::F64(left), Self::F32(right)) => Self::F64(left - &right.mapv(f64::from)),
+            (Self::F32(left), Self::F64(right)) => Self::F64(left.mapv(f64::from) - right),
+        })
+    }
+
     pub fn rows(&self) -> usize {
         self.shape().0
     }

@@ -111,6 +111,16 @@ pub fn unmeasured(matrix: &Matrix, reason: &Reason) -> CheckpointMetrics {
     }
 }
 
+/// What the entries alone say, and the shape (rows, cols) where the tensor is a matrix.
+pub fn entry_metrics(entries: &EntryStatistics, shape: Option<(usize, usize)>) -> MetricTable {
+    let mut table = MetricTable::default();
+    if let Some((rows, cols)) = shape {
+        set_shape(&mut table, rows, cols);
+    }
+    set_entries(&mut table, entries);
+    table
+}
+
 fn set_shape(table: &mut MetricTable, rows: usize, cols: usize) {
     table.set(Metric::Rows, Measured::count(rows));
     table.set(Metric::Cols, Measured::count(cols));
@@ -173,7 +183,7 @@ fn set_ranks(table: &mut MetricTable, spectrum: &Spectrum) {
 
 /// Singular values below the edge that rounding to the storage dtype alone would give,
 /// `noise |W|_F (1/sqrt M + 1/sqrt N)`, and never below what the arithmetic resolves.
-fn rank_loss(spectrum: &Spectrum, storage_noise: f64) -> Measured {
+pub fn rank_loss(spectrum: &Spectrum, storage_noise: f64) -> Measured {
     let (rows, cols) = (spectrum.rows() as f64, spectrum.cols() as f64);
     let edge =
         storage_noise * spectrum.frobenius_norm() * (rows.sqrt().recip() + cols.sqrt().recip());

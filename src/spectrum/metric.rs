@@ -92,6 +92,23 @@ metrics! {
 }
 
 impl Metric {
+    /// The one-checkpoint metric that shows what a rule on this metric is about, on either side.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most metrics of a pair have no sides"
+    )]
+    pub fn per_side(self) -> Option<Self> {
+        match self {
+            Self::AlphaDrift | Self::AlphaChange => Some(Self::Alpha),
+            Self::KsChange => Some(Self::KsDistance),
+            Self::SpectralNormRatio => Some(Self::SpectralNorm),
+            Self::StableRankRatio => Some(Self::StableRank),
+            Self::ErgFractionDrift => Some(Self::ErgFraction),
+            other if other.subject() == Subject::Checkpoint => Some(other),
+            _ => None,
+        }
+    }
+
     /// The finding code of a rule on this metric.
     #[expect(
         clippy::wildcard_enum_match_arm,

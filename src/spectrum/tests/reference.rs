@@ -28,7 +28,9 @@ impl Tensor {
         let [rows, cols] = self.shape[..] else {
             return None;
         };
-        Some(Matrix::F64(Array2::from_shape_vec((rows, cols), self.values.clone()).unwrap()))
+        Some(Matrix::F64(
+            Array2::from_shape_vec((rows, cols), self.values.clone()).unwrap(),
+        ))
     }
 }
 
@@ -44,7 +46,13 @@ fn tensors() -> BTreeMap<String, Tensor> {
         for (name, view) in SafeTensors::deserialize(&bytes).unwrap().iter() {
             let to_number = |bytes: &[u8]| f64::from(f32::from_le_bytes(bytes.try_into().unwrap()));
             let values = view.data().chunks_exact(4).map(to_number).collect();
-            found.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), values });
+            found.insert(
+                name.to_owned(),
+                Tensor {
+                    shape: view.shape().to_vec(),
+                    values,
+                },
+            );
         }
     }
     found
@@ -71,13 +79,24 @@ fn tensor<'a>(tensors: &'a BTreeMap<String, Tensor>, entry: &str) -> std::borrow
         let difference = *tuned as f32 - *base as f32;
         f64::from(difference)
     };
-    let values = tensors[tuned].values.iter().zip(&base.values).map(difference).collect();
-    Cow::Owned(Tensor { shape: base.shape.clone(), values })
+    let values = tensors[tuned]
+        .values
+        .iter()
+        .zip(&base.values)
+        .map(difference)
+        .collect();
+    Cow::Owned(Tensor {
+        shape: base.shape.clone(),
+        values,
+    })
 }
 
 impl Clone for Tensor {
     fn clone(&self) -> Self {
-        Self { shape: self.shape.clone(), values: self.values.clone() }
+        Self {
+            shape: self.shape.clone(),
+            values: self.values.clone(),
+        }
     }
 }
 
@@ -135,7 +154,10 @@ fn every_column_of_weightwatcher_is_met_on_every_reference_matrix() {
         }
     }
     assert_eq!(compared, 21 * (COLUMNS.len() - 3));
-    println!("{compared} cells, largest relative error {:e} ({})", worst.0, worst.1);
+    println!(
+        "{compared} cells, largest relative error {:e} ({})",
+        worst.0, worst.1
+    );
 }
 
 #[test]
@@ -154,7 +176,10 @@ fn the_gram_matrix_in_f64_agrees_with_an_svd() {
             pairs.push((spectrum.spectral_norm(), spectral));
             let value = |metric| metrics.table.value(metric).unwrap();
             pairs.push((value(Metric::StableRank), number("stable_rank").unwrap()));
-            pairs.push((value(Metric::EffectiveRank), number("effective_rank").unwrap()));
+            pairs.push((
+                value(Metric::EffectiveRank),
+                number("effective_rank").unwrap(),
+            ));
             pairs.push((value(Metric::ErgCount), number("erg_count").unwrap()));
             let median = crate::num::median(spectrum.singular_values()).unwrap();
             pairs.push((median, number("singular_value_median").unwrap()));
@@ -170,7 +195,10 @@ fn the_gram_matrix_in_f64_agrees_with_an_svd() {
                 continue;
             }
             let error = relative_error(found, expected);
-            assert!(error <= EXACT_TOLERANCE, "{name}: {found} instead of {expected} ({error:e})");
+            assert!(
+                error <= EXACT_TOLERANCE,
+                "{name}: {found} instead of {expected} ({error:e})"
+            );
             worst = crate::num::max(worst, error);
         }
     }
@@ -182,9 +210,18 @@ fn alpha_by_default_forgets_the_scale_that_weightwatcher_keeps() {
     let tensors = tensors();
     let alpha = |name: &str| {
         let matrix = tensors[name].matrix().unwrap();
-        measure(&matrix, 0.0, &estimator()).unwrap().1.table.value(Metric::Alpha).unwrap()
+        measure(&matrix, 0.0, &estimator())
+            .unwrap()
+            .1
+            .table
+            .value(Metric::Alpha)
+            .unwrap()
     };
-    let compat = |name: &str| analyze(&tensors[name].values, &tensors[name].shape).unwrap().alpha;
+    let compat = |name: &str| {
+        analyze(&tensors[name].values, &tensors[name].shape)
+            .unwrap()
+            .alpha
+    };
     let (large, small) = ("pareto_alpha2.8_200x300", "scaled_1e-3_pareto_200x300");
     // The small copy is rounded to f32 anew: equal up to that.
     assert!(relative_error(alpha(small), alpha(large)) <= 1e-6);
@@ -197,14 +234,19 @@ fn alpha_by_default_forgets_the_scale_that_weightwatcher_keeps() {
 fn the_parity_table_has_a_row_for_every_reference_matrix() {
     let tensors = tensors();
     let mut rows = 0;
-    println!("| matrix | WeightWatcher 0.7.7 | `--compat weightwatcher` | default | why they differ |");
+    println!(
+        "| matrix | WeightWatcher 0.7.7 | `--compat weightwatcher` | default | why they differ |"
+    );
     println!("|---|---|---|---|---|");
     for (name, entry) in table() {
         let tensor = tensor(&tensors, &name);
         let row = analyze(&tensor.values, &tensor.shape).unwrap();
         let theirs = entry["weightwatcher"]["alpha"].as_f64().unwrap();
         let (ours, why) = default_alpha(&tensor, &row);
-        println!("| `{name}` | {theirs:.4} | {:.4} | {ours} | {why} |", row.alpha);
+        println!(
+            "| `{name}` | {theirs:.4} | {:.4} | {ours} | {why} |",
+            row.alpha
+        );
         rows += 1;
     }
     assert_eq!(rows, 21);
@@ -212,7 +254,10 @@ fn the_parity_table_has_a_row_for_every_reference_matrix() {
 
 fn default_alpha(tensor: &Tensor, row: &Row) -> (String, String) {
     let Some(matrix) = tensor.matrix() else {
-        return ("one per kernel position".to_owned(), "not pooled over the kernel".to_owned());
+        return (
+            "one per kernel position".to_owned(),
+            "not pooled over the kernel".to_owned(),
+        );
     };
     let spectrum = Spectrum::of(&matrix).unwrap();
     let (_, metrics) = measure(&matrix, 0.0, &estimator()).unwrap();
@@ -221,11 +266,20 @@ fn default_alpha(tensor: &Tensor, row: &Row) -> (String, String) {
         let why = if (alpha - row.alpha).abs() <= 1e-9 {
             format!("the same cut, {tail} eigenvalues")
         } else {
-            format!("{tail} eigenvalues in the tail instead of {}", row.num_pl_spikes)
+            format!(
+                "{tail} eigenvalues in the tail instead of {}",
+                row.num_pl_spikes
+            )
         };
         return (format!("{alpha:.4}"), why);
     }
-    let reason = metrics.table.get(Metric::Alpha).unwrap().reason().unwrap().to_string();
+    let reason = metrics
+        .table
+        .get(Metric::Alpha)
+        .unwrap()
+        .reason()
+        .unwrap()
+        .to_string();
     assert!(spectrum.resolved_count() < 100 || reason.contains("KS"));
     ("withheld".to_owned(), reason)
 }

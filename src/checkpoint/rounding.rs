@@ -1,0 +1,89 @@
+//! Rounding a number to what a dtype can store.
+
+use crate::checkpoint::{Dtype, to_f64};
+
+impl Dtype {
+    /// The stored value nearest to `value`, ties to the even code: what a cast to this dtype keeps.
+    /// For the 8-bit dtypes a value beyond the largest finite one gives that one (a saturating
+    /// cast).
+    pub fn round(self, value: f64) -> f64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "rounding is what is asked for"
+        )]
+        match self {
+            Self::F64 => value,
+            Self::F32 => f64::from(value as f32),
+            Self::F16 => half::f16::from_f64(value).to_f64(),
+            Self::Bf16 => half::bf16::from_f64(value).to_f64(),
+            Self::F8E4M3 | Self::F8E5M2 | Self::F8E4M3Fnuz | Self::F8E5M2Fnuz => {
+                round_to_byte(self, value)
+            }
+        }
+    }
+}
+
+/// Codes 0 to 127 of these dtypes are the non-negative values, ascending, up to the first that is
+/// no number.
+fn round_to_byte(dtype: Dtype, value: f64) -> f64 {
+    if value.is_nan() {
+        return value;
+    }
+    let codes: Vec<u8> = (0..=127).collect();
+    let mut values = to_f64(dtype, &codes);
+    values.retain(|value| value.is_finite());
+    let size = value.abs();
+    let above = values.partition_point(|candidate| *candidate < size);
+    let rounded = match (
+        above.checked_sub(1).and_then(|index| values.get(index)),
+        values.get(above),
+    ) {
+        (Some(low), Some(high)) => {
+            let (down, up) = (size - low, high - size);
+            let even_above = above % 2 == 0;
+            if up < down || (up.total_cmp(&down).is_eq() && even_above) {
+                *high
+            } else {
+                *low
+            }
+        }
+        (None, Some(only)) | (Some(only), None) => *only,
+        (None, None) => 0.0,
+    };
+    rounded.copysign(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_stored_exactly_stays() {
+        for dtype in Dtype::ALL.iter().filter(|dtype| dtype.bytes() == 1) {
+            let codes: Vec<u8> = (0..=255).collect();
+            for value in to_f64(*dtype, &codes)
+                .into_iter()
+                .filter(|value| value.is_finite())
+            {
+                assert!((dtype.round(value) - value).abs() <= 0.0, "{dtype} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn halves_go_to_the_even_code_and_large_values_saturate() {
+        let e4m3 = Dtype::F8E4M3;
+        // Between 1 (code 56) and 1.125 (code 57).
+        assert!((e4m3.round(1.0625) - 1.0).abs() <= 0.0);
+        // Between 1.125 (code 57) and 1.25 (code 58).
+        assert!((e4m3.round(-1.1875) + 1.25).abs() <= 0.0);
+        assert!((e4m3.round(1e9) - 448.0).abs() <= 0.0);
+        assert!(e4m3.round(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn bf16_keeps_eight_significant_bits() {
+        assert!((Dtype::Bf16.round(1.0 + 1.0 / 256.0) - 1.0).abs() <= 0.0);
+        assert!((Dtype::Bf16.round(1.0 + 3.0 / 256.0) - (1.0 + 4.0 / 256.0)).abs() <= 0.0);
+    }
+}
