@@ -1,6 +1,16 @@
 //! Base and tuned checkpoint in, one [`Comparison`] out: every layer's metrics, the drift between
 //! the two, and the facts that need no statistics.
 
+mod config;
+mod drift;
+mod entries;
+mod error;
+mod facts;
+mod measure;
+mod model_facts;
+mod prepare;
+mod run;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -9,6 +19,9 @@ use crate::code::FindingCode;
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::Finite;
 use crate::spectrum::metric::{Metric, MetricTable};
+
+pub use error::CompareError;
+pub use run::{Compared, compare};
 
 /// Everything that was learnt about a pair; the only input of the verdict beside the policy.
 #[derive(Debug, Clone)]
@@ -113,10 +126,4 @@ pub struct Coverage {
 pub struct SkippedTensor {
     pub tensor: String,
     pub reason: String,
-}
-
-/// Limits learnt from good or accepted runs. Empty until runs are recorded.
-#[derive(Debug, Clone, Default)]
-pub struct Baseline {
-    pub runs: usize,
 }

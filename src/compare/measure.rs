@@ -1,0 +1,350 @@
+//! One tensor pair from raw bytes to layers: hashes, entry sums, spectra, drift, and the facts that
+//! a single layer shows.
+//!
+//! Memory of one pair: the raw bytes of both tensors, and for each matrix the decoded base, tuned
+//! and update (8 bytes an entry up to a shorter side of 1024, 4 above) with one Gram matrix.
+
+use std::time::{Duration, Instant};
+
+use super::entries::{PairSums, Stored, is_constant, zero_rows};
+use super::facts::{self, MatrixState};
+use super::{CompareError, Fact, LayerComparison, LayerKind, LayerMetrics, drift};
+use crate::checkpoint::fingerprint::sha256_hex;
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::layer::{Form, LayerSource, Part};
+use crate::num::Measured;
+use crate::spectrum::metric::{Metric, MetricTable, Subject};
+use crate::spectrum::{
+    self, CheckpointMetrics, EntryStatistics, Estimator, Matrix, Spectrum, SpectrumError,
+    entry_metrics, intruders, matrix_of, part_of,
+};
+
+/// Left singular vectors looked at, and the cosine below which one is an intruder.
+/// Source: Shuttleworth et al. 2024.
+pub(super) const INTRUDER_DIRECTIONS: usize = 10;
+pub(super) const INTRUDER_COSINE: f64 = 0.5;
+
+/// A base tensor and the tuned tensor of the same shape that it became.
+#[derive(Debug, Clone)]
+pub(super) struct TensorPair<'a> {
+    pub(super) base: &'a Tensor,
+    pub(super) tuned: &'a Tensor,
+    /// The layers of the tuned tensor that have a form to compare.
+    pub(super) layers: Vec<LayerSource>,
+}
+
+impl TensorPair<'_> {
+    /// Grows with the work, to start the largest first.
+    pub(super) fn cost(&self) -> u128 {
+        self.layers
+            .iter()
+            .map(|layer| match layer.form {
+                Form::Matrix { rows, cols } => {
+                    let (short, long) = (rows.min(cols) as u128, rows.max(cols) as u128);
+                    short * short * (long + 2 * short)
+                }
+                Form::Vector | Form::NotAMatrix(_) => 1,
+            })
+            .sum()
+    }
+
+    /// Raw bytes of both sides.
+    pub(super) fn bytes(&self) -> u64 {
+        self.base.byte_length() + self.tuned.byte_length()
+    }
+}
+
+/// What one pair gave.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) base_sha256: String,
+    pub(super) tuned_sha256: String,
+    pub(super) layers: Vec<MeasuredLayer>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) elapsed: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct MeasuredLayer {
+    pub(super) comparison: LayerComparison,
+    pub(super) sums: PairSums,
+    pub(super) base_sha256: String,
+    pub(super) tuned_sha256: String,
+    /// A constant tensor is no evidence of a copied layer.
+    pub(super) constant: bool,
+}
+
+/// Reads and measures one pair.
+pub(super) fn measure(
+    pair: &TensorPair<'_>,
+    base: &Checkpoint,
+    tuned: &Checkpoint,
+    estimator: &Estimator,
+) -> Result<Outcome, CompareError> {
+    let started = Instant::now();
+    let base_bytes = base.bytes(pair.base)?;
+    let tuned_bytes = tuned.bytes(pair.tuned)?;
+    let mut outcome = Outcome {
+        base_sha256: sha256_hex(&base_bytes),
+        tuned_sha256: sha256_hex(&tuned_bytes),
+        layers: Vec::new(),
+        facts: Vec::new(),
+        elapsed: Duration::ZERO,
+    };
+    for layer in &pair.layers {
+        let base_part = Stored {
+            bytes: part_of(&base_bytes, pair.base, layer.part),
+            dtype: pair.base.dtype,
+        };
+        let tuned_part = Stored {
+            bytes: part_of(&tuned_bytes, pair.tuned, layer.part),
+            dtype: pair.tuned.dtype,
+        };
+        let whole = matches!(layer.part, Part::Whole);
+        let hash = |bytes: &[u8], of_tensor: &str| {
+            if whole {
+                of_tensor.to_owned()
+            } else {
+                sha256_hex(bytes)
+            }
+        };
+        let hashes = (
+            hash(base_part.bytes, &outcome.base_sha256),
+            hash(tuned_part.bytes, &outcome.tuned_sha256),
+        );
+        let measured = measure_layer(
+            layer,
+            base_part,
+            tuned_part,
+            hashes,
+            estimator,
+            &mut outcome.facts,
+        )
+        .map_err(|source| CompareError::Values {
+            layer: layer.name.as_str().to_owned(),
+            source,
+        })?;
+        outcome.layers.push(measured);
+    }
+    outcome.elapsed = started.elapsed();
+    Ok(outcome)
+}
+
+fn measure_layer(
+    source: &LayerSource,
+    base: Stored<'_>,
+    tuned: Stored<'_>,
+    (base_sha256, tuned_sha256): (String, String),
+    estimator: &Estimator,
+    facts: &mut Vec<Fact>,
+) -> Result<MeasuredLayer, SpectrumError> {
+    let sums = PairSums::of(base, tuned);
+    let constant = is_constant(tuned);
+    let identical = base.dtype == tuned.dtype && base_sha256 == tuned_sha256;
+    let (kind, rows, cols) = match source.form {
+        Form::Matrix { rows, cols } => (LayerKind::Matrix, rows, cols),
+        Form::Vector | Form::NotAMatrix(_) => (LayerKind::Vector, 1, source.shape.iter().product()),
+    };
+    let base_values = Values::of(base, rows, cols, estimator)?;
+    let tuned_values = Values::of(tuned, rows, cols, estimator)?;
+    let mut layer = LayerComparison {
+        name: source.name.clone(),
+        kind,
+        role: source.traits.role,
+        block: source.traits.block,
+        expert: source.traits.expert,
+        scope: source.traits.scope,
+        shape: source.shape.clone(),
+        base_dtype: base.dtype.as_str().to_owned(),
+        tuned_dtype: tuned.dtype.as_str().to_owned(),
+        base: base_values.entry_metrics(kind),
+        tuned: tuned_values.entry_metrics(kind),
+        drift: MetricTable::default(),
+        identical,
+    };
+    let mut rank_losses = None;
+    if !sums.is_finite() {
+        withhold(&mut layer, &sums);
+    } else if identical {
+        drift::of_identical(kind == LayerKind::Matrix, &mut layer.drift);
+    } else {
+        drift::of_entries(&sums, &mut layer.drift);
+        if kind == LayerKind::Matrix {
+            rank_losses = measure_matrix(&mut layer, &base_values, &tuned_values, &sums, estimator);
+        }
+    }
+    let state = MatrixState {
+        sums: &sums,
+        tuned_dtype: tuned.dtype,
+        base_dtype: base.dtype,
+        constant: constant && !is_constant(base),
+        dead_rows: dead_rows(kind, base, tuned, cols),
+        rank_losses,
+    };
+    facts.extend(facts::of_layer(&layer, &state));
+    Ok(MeasuredLayer {
+        comparison: layer,
+        sums,
+        base_sha256,
+        tuned_sha256,
+        constant,
+    })
+}
+
+/// Rows that are all zero now and were not in the base, and the number of rows.
+fn dead_rows(kind: LayerKind, base: Stored<'_>, tuned: Stored<'_>, cols: usize) -> (usize, usize) {
+    if kind == LayerKind::Vector {
+        return (0, 0);
+    }
+    let after = zero_rows(tuned, cols);
+    if !after.contains(&true) {
+        return (0, after.len());
+    }
+    let before = zero_rows(base, cols);
+    let dead = after
+        .iter()
+        .zip(&before)
+        .filter(|(after, before)| **after && !**before)
+        .count();
+    (dead, after.len())
+}
+
+/// One side's decoded values and what its entries alone say.
+#[derive(Debug)]
+struct Values {
+    matrix: Matrix,
+    entries: EntryStatistics,
+    /// Rms relative error of rounding to the storage dtype.
+    noise: f64,
+}
+
+impl Values {
+    fn of(
+        stored: Stored<'_>,
+        rows: usize,
+        cols: usize,
+        estimator: &Estimator,
+    ) -> Result<Self, SpectrumError> {
+        let matrix = matrix_of(stored.dtype, stored.bytes, rows, cols, estimator)?;
+        let entries = EntryStatistics::of(&matrix);
+        Ok(Self {
+            matrix,
+            entries,
+            noise: stored.dtype.rounding_noise(),
+        })
+    }
+
+    fn entry_metrics(&self, kind: LayerKind) -> LayerMetrics {
+        let shape = (kind == LayerKind::Matrix).then(|| self.matrix.shape());
+        LayerMetrics {
+            table: entry_metrics(&self.entries, shape),
+            fit: None,
+            profile: Vec::new(),
+        }
+    }
+}
+
+/// A layer with NaN or infinite entries has no metrics, and says so in each.
+fn withhold(layer: &mut LayerComparison, sums: &PairSums) {
+    let side = match (sums.base_nonfinite, sums.tuned_nonfinite) {
+        (0, count) => format!("the tuned tensor holds {count} non-finite values"),
+        (count, 0) => format!("the base tensor holds {count} non-finite values"),
+        (_, _) => "both tensors hold non-finite values".to_owned(),
+    };
+    let metrics: &[Metric] = match layer.kind {
+        LayerKind::Matrix => Metric::ALL,
+        LayerKind::Vector => &[
+            Metric::RelativeUpdate,
+            Metric::Cosine,
+            Metric::ChangedFraction,
+        ],
+    };
+    for metric in metrics {
+        if metric.subject() == Subject::Pair {
+            layer.drift.set(*metric, Measured::failed(side.clone()));
+        }
+    }
+}
+
+/// Spectra of base, tuned and update. Returns the rank losses of base and tuned at the coarser of
+/// the two dtypes' rounding noise.
+fn measure_matrix(
+    layer: &mut LayerComparison,
+    base: &Values,
+    tuned: &Values,
+    sums: &PairSums,
+    estimator: &Estimator,
+) -> Option<(f64, f64)> {
+    let noise = crate::num::max(base.noise, tuned.noise);
+    let decomposed = (|| {
+        let update = tuned.matrix.minus(&base.matrix)?;
+        let spectra = (Spectrum::of(&base.matrix)?, Spectrum::of(&tuned.matrix)?);
+        let (_, update_metrics) = spectrum::measure(&update, 0.0, estimator)?;
+        Ok::<_, SpectrumError>((spectra, update_metrics))
+    })();
+    let ((base_spectrum, tuned_spectrum), update_metrics) = match decomposed {
+        Ok(parts) => parts,
+        Err(error) => {
+            fail_spectra(layer, &error.to_string());
+            return None;
+        }
+    };
+    let metrics = |spectrum: &Spectrum, values: &Values| {
+        spectrum::metrics(spectrum, &values.entries, values.noise, estimator)
+    };
+    let base_metrics = metrics(&base_spectrum, base);
+    let tuned_metrics = metrics(&tuned_spectrum, tuned);
+    drift::of_spectra(
+        drift::Side {
+            spectrum: &base_spectrum,
+            metrics: &base_metrics,
+        },
+        drift::Side {
+            spectrum: &tuned_spectrum,
+            metrics: &tuned_metrics,
+        },
+        &mut layer.drift,
+    );
+    drift::of_update(&update_metrics, sums, noise, &mut layer.drift);
+    let found = intruders(
+        &base.matrix,
+        &tuned.matrix,
+        INTRUDER_DIRECTIONS,
+        INTRUDER_COSINE,
+    );
+    drift::of_intruders(found, &mut layer.drift);
+    let rank_loss = |spectrum: &Spectrum| spectrum::rank_loss(spectrum, noise).value();
+    let losses = rank_loss(&base_spectrum).zip(rank_loss(&tuned_spectrum));
+    layer.base = adopted(base_metrics);
+    layer.tuned = adopted(tuned_metrics);
+    losses
+}
+
+fn adopted(metrics: CheckpointMetrics) -> LayerMetrics {
+    let CheckpointMetrics {
+        table,
+        fit,
+        profile,
+    } = metrics;
+    LayerMetrics {
+        table,
+        fit,
+        profile,
+    }
+}
+
+/// The decomposition went wrong: every metric that needs it says so.
+fn fail_spectra(layer: &mut LayerComparison, reason: &str) {
+    for metric in Metric::ALL.iter().copied() {
+        let tables = match metric.subject() {
+            Subject::Checkpoint => vec![&mut layer.base.table, &mut layer.tuned.table],
+            Subject::Pair => vec![&mut layer.drift],
+        };
+        for table in tables
+            .into_iter()
+            .filter(|table| table.get(metric).is_none())
+        {
+            table.set(metric, Measured::failed(reason.to_owned()));
+        }
+    }
+}

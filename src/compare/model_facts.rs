@@ -1,0 +1,209 @@
+//! Hygiene that needs the whole pair: no-op, wrong base, copied layers, untied embeddings, mixed
+//! precision.
+
+use std::collections::BTreeMap;
+
+use super::entries::PairSums;
+use super::facts;
+use super::measure::MeasuredLayer;
+use super::prepare::Prepared;
+use super::{Fact, LayerKind};
+use crate::checkpoint::{Checkpoint, CheckpointError, fingerprint::sha256_hex};
+use crate::code::FindingCode;
+use crate::layer::{LayerName, Role, Scope, tied_embedding};
+use crate::num::Finite;
+use crate::spectrum::metric::Metric;
+
+/// Below this cosine over all compared parameters, the base is another model.
+const WRONG_BASE_COSINE: f64 = 0.5;
+
+/// All facts that look at more than one layer.
+pub(super) fn of_model(
+    layers: &[MeasuredLayer],
+    prepared: &Prepared<'_>,
+    tuned: &Checkpoint,
+) -> Result<Vec<Fact>, CheckpointError> {
+    let mut facts = Vec::new();
+    facts.extend(no_op(layers, prepared));
+    match wrong_base(layers) {
+        // Against the wrong base every layer looks new; one finding says so.
+        Some(fact) => facts.push(fact),
+        None => {
+            facts.extend(
+                layers
+                    .iter()
+                    .filter_map(|layer| facts::reinitialised(&layer.comparison)),
+            );
+        }
+    }
+    facts.extend(mixed_precision(layers));
+    facts.extend(duplicates(layers));
+    facts.extend(untied(layers, prepared, tuned)?);
+    Ok(facts)
+}
+
+fn no_op(layers: &[MeasuredLayer], prepared: &Prepared<'_>) -> Option<Fact> {
+    let has_matrix = layers
+        .iter()
+        .any(|layer| layer.comparison.kind == LayerKind::Matrix);
+    let unchanged = |layer: &&MeasuredLayer| layer.sums.changed == 0;
+    let body_unchanged = layers
+        .iter()
+        .filter(|layer| layer.comparison.scope == Scope::Body)
+        .all(|layer| unchanged(&layer));
+    if !has_matrix || !body_unchanged {
+        return None;
+    }
+    let heads_changed =
+        !prepared.new_heads.is_empty() || !layers.iter().all(|layer| unchanged(&layer));
+    let rounded = layers.iter().any(|layer| !layer.comparison.identical);
+    let how = if rounded {
+        "equals the base rounded to its dtype"
+    } else {
+        "equals the base"
+    };
+    let fact = if heads_changed {
+        Fact::plain(
+            FindingCode::NoOp,
+            None,
+            format!("the body {how}; only heads differ, as after training a head alone"),
+        )
+        .into_note(true)
+    } else {
+        Fact::plain(
+            FindingCode::NoOp,
+            None,
+            format!("every one of {} compared tensors {how}", layers.len()),
+        )
+    };
+    Some(fact)
+}
+
+fn wrong_base(layers: &[MeasuredLayer]) -> Option<Fact> {
+    let finite = layers.iter().filter(|layer| layer.sums.is_finite());
+    let total = finite.fold(PairSums::default(), |total, layer| total.plus(layer.sums));
+    let cosine = total.cosine()?;
+    (cosine < WRONG_BASE_COSINE).then(|| Fact {
+        metric: Some(Metric::Cosine),
+        observed: Finite::new(cosine),
+        limit_min: Finite::new(WRONG_BASE_COSINE),
+        ..Fact::plain(
+            FindingCode::WrongBase,
+            None,
+            format!(
+                "the cosine to the base over all compared parameters is {cosine:.3}: the tuned \
+                 checkpoint was not trained from this base (or its rows and columns were permuted)"
+            ),
+        )
+    })
+}
+
+/// One side below 16 bits and the other not: their difference holds the quantisation error.
+fn mixed_precision(layers: &[MeasuredLayer]) -> Option<Fact> {
+    let mixed: Vec<&MeasuredLayer> = layers
+        .iter()
+        .filter(|layer| {
+            layer.comparison.kind == LayerKind::Matrix
+                && is_low_precision(&layer.comparison.base_dtype)
+                    != is_low_precision(&layer.comparison.tuned_dtype)
+        })
+        .collect();
+    let first = mixed.first()?;
+    Some(Fact::plain(
+        FindingCode::MixedPrecisionPair,
+        None,
+        format!(
+            "{} matrices are stored in different precision, such as `{}` ({} in the base, {} in \
+             the tuned checkpoint): their drift holds the rounding error",
+            mixed.len(),
+            first.comparison.name,
+            first.comparison.base_dtype,
+            first.comparison.tuned_dtype
+        ),
+    ))
+}
+
+fn is_low_precision(dtype: &str) -> bool {
+    dtype.starts_with("F8")
+}
+
+/// Body matrices of the tuned checkpoint with the same bytes, where the base's differ.
+fn duplicates(layers: &[MeasuredLayer]) -> Vec<Fact> {
+    let mut groups: BTreeMap<(&str, &[usize]), Vec<&MeasuredLayer>> = BTreeMap::new();
+    for layer in layers {
+        let comparison = &layer.comparison;
+        let candidate = comparison.kind == LayerKind::Matrix
+            && comparison.scope == Scope::Body
+            && comparison.role != Role::Embedding
+            && !layer.constant;
+        if candidate {
+            let key = (layer.tuned_sha256.as_str(), comparison.shape.as_slice());
+            groups.entry(key).or_default().push(layer);
+        }
+    }
+    let mut facts = Vec::new();
+    for group in groups.values() {
+        let Some((first, copies)) = group.split_first() else {
+            continue;
+        };
+        for copy in copies
+            .iter()
+            .filter(|copy| copy.base_sha256 != first.base_sha256)
+        {
+            facts.push(Fact::plain(
+                FindingCode::DuplicateLayers,
+                Some(copy.comparison.name.clone()),
+                format!(
+                    "holds the same bytes as `{}`, and did not in the base",
+                    first.comparison.name
+                ),
+            ));
+        }
+    }
+    facts
+}
+
+/// Heads that the base ties to its embedding and the tuned checkpoint stores with other values.
+fn untied(
+    layers: &[MeasuredLayer],
+    prepared: &Prepared<'_>,
+    tuned: &Checkpoint,
+) -> Result<Vec<Fact>, CheckpointError> {
+    let fact = |alias: &str, target: &str| {
+        Fact::plain(
+            FindingCode::UntiedEmbeddings,
+            Some(LayerName::new(alias)),
+            format!("differs from `{target}`, to which the base ties it"),
+        )
+    };
+    let mut facts = untied_pairs(layers, &fact);
+    for alias in prepared.tied_aliases.iter().filter(|alias| alias.in_tuned) {
+        if let (Some(copy), Some(target)) = (tuned.tensor(&alias.name), tuned.tensor(&alias.target))
+            && sha256_hex(&tuned.bytes(copy)?) != sha256_hex(&tuned.bytes(target)?)
+        {
+            facts.push(fact(&alias.name, &alias.target));
+        }
+    }
+    Ok(facts)
+}
+
+/// Both checkpoints store the head; only the base's is a copy of the embedding.
+fn untied_pairs(layers: &[MeasuredLayer], fact: &dyn Fn(&str, &str) -> Fact) -> Vec<Fact> {
+    let by_name: BTreeMap<&str, &MeasuredLayer> = layers
+        .iter()
+        .map(|layer| (layer.comparison.name.as_str(), layer))
+        .collect();
+    let names: Vec<&str> = by_name.keys().copied().collect();
+    let mut facts = Vec::new();
+    for (name, alias) in &by_name {
+        let target =
+            tied_embedding(name, &names.iter().copied()).and_then(|target| by_name.get(target));
+        if let Some(target) = target
+            && alias.base_sha256 == target.base_sha256
+            && alias.tuned_sha256 != target.tuned_sha256
+        {
+            facts.push(fact(name, target.comparison.name.as_str()));
+        }
+    }
+    facts
+}
