@@ -1,5 +1,13 @@
 //! Comparison and policy in, findings and verdict out. Pure: no clock, no files, no printing.
 
+mod aggregate;
+mod hygiene;
+mod judge;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod waive;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +17,8 @@ use crate::layer::LayerName;
 use crate::num::Finite;
 use crate::policy::Origin;
 use crate::spectrum::metric::Metric;
+
+pub use judge::judge;
 
 /// Ordered by precedence: `Fail` > `Inconclusive` > `Warn` > `Pass`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
