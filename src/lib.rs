@@ -17,8 +17,11 @@
 //! `spectrum` (one checkpoint) or `compare` (the pair), and describe it in `docs/metrics.md`.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod code;
+pub mod commands;
 pub mod compare;
+pub mod error;
 pub mod fs;
 pub mod layer;
 pub mod num;

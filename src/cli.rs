@@ -1,0 +1,199 @@
+//! The command line: structs and enums only, no logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Judges whether a fine-tuned checkpoint is a sound fine-tune of its base, from the weights alone.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tunegate",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 pass or warn, 1 fail, 2 could not judge, 3 inconclusive."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge a tuned checkpoint against its base
+    Check(CheckArgs),
+    /// Print the spectral table of one checkpoint
+    Scan(ScanArgs),
+    /// Validate a policy, or print the effective one
+    Policy(PolicyArgs),
+    /// Explain a finding code or a metric
+    Explain(ExplainArgs),
+    /// Judge a small real base and two fine-tunes of it that are carried in the program
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// What goes to the terminal beside the result.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// No progress and no warnings; twice: errors neither
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    pub quiet: u8,
+    /// More about what is being done
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colour on the terminal
+    #[arg(long, global = true, value_enum, default_value_t = ColorArg::Auto)]
+    pub color: ColorArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// Where the stream is a terminal, and NO_COLOR is not set
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Base checkpoint: a folder or a .safetensors file; may be left out where the policy pins it
+    #[arg(long, value_name = "REF", env = "TUNEGATE_BASE")]
+    pub base: Option<String>,
+    /// Tuned checkpoint: a folder or a .safetensors file
+    #[arg(long, value_name = "REF", env = "TUNEGATE_TUNED")]
+    pub tuned: String,
+    /// Shipped policy (default, sft, lora, continued-pretraining, rl, strict) or a policy file
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        env = "TUNEGATE_POLICY",
+        default_value = "default"
+    )]
+    pub policy: String,
+    /// Format of the report on stdout
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub format: CheckFormat,
+    #[command(flatten)]
+    pub rendering: RenderingArgs,
+    /// Exit with 0 where the verdict is fail, and say so
+    #[arg(long, env = "TUNEGATE_ADVISORY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub advisory: bool,
+    #[command(flatten)]
+    pub work: WorkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RenderingArgs {
+    /// Also write the report to a file; may be repeated. Formats: those of --format, and timings
+    #[arg(
+        long,
+        value_name = "FORMAT=PATH",
+        env = "TUNEGATE_EMIT",
+        value_delimiter = '\n'
+    )]
+    pub emit: Vec<String>,
+    /// Folder with templates that replace the built-in ones (human.txt.j2, markdown.md.j2)
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_TEMPLATES")]
+    pub templates: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct WorkArgs {
+    /// Layers worked on at the same time; default: one a core
+    #[arg(long, value_name = "N", env = "TUNEGATE_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    Human,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// Checkpoint: a folder or a .safetensors file
+    #[arg(value_name = "REF")]
+    pub reference: String,
+    /// Format of the table on stdout
+    #[arg(long, value_enum, default_value_t = ScanFormat::Human)]
+    pub format: ScanFormat,
+    /// Also write the table to a file; may be repeated
+    #[arg(
+        long,
+        value_name = "FORMAT=PATH",
+        env = "TUNEGATE_EMIT",
+        value_delimiter = '\n'
+    )]
+    pub emit: Vec<String>,
+    /// Print the numbers of another tool, quirks included
+    #[arg(long, value_enum)]
+    pub compat: Option<CompatArg>,
+    #[command(flatten)]
+    pub work: WorkArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScanFormat {
+    Human,
+    Json,
+    Csv,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompatArg {
+    /// WeightWatcher 0.7.7
+    Weightwatcher,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    pub action: PolicyAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyAction {
+    /// Validate a policy file and show every problem
+    Check {
+        /// Shipped policy or a policy file
+        #[arg(value_name = "FILE")]
+        policy: String,
+    },
+    /// Print the effective policy with the origin of each value
+    Show {
+        /// Shipped policy or a policy file
+        #[arg(value_name = "FILE")]
+        policy: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Finding code or metric
+    #[arg(value_name = "CODE|METRIC")]
+    pub topic: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Write the carried checkpoints to this folder instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    #[command(flatten)]
+    pub work: WorkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

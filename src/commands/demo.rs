@@ -1,0 +1,96 @@
+//! `tunegate demo`: the gate on a small real base and two fine-tunes that are carried in the
+//! program. How they were trained is in `tests/fixtures/demo`.
+
+use std::path::Path;
+
+use super::check::{check, render};
+use super::{CommandError, Outcome};
+use crate::cli::{CheckFormat, DemoArgs};
+use crate::error::ExitStatus;
+use crate::fs::{self, FsError};
+use crate::policy::Policy;
+use crate::report::Templates;
+use crate::term::Printer;
+
+macro_rules! carried {
+    ($name:literal) => {
+        Carried {
+            name: $name,
+            weights: include_bytes!(concat!(
+                "../../tests/fixtures/demo/",
+                $name,
+                "/model.safetensors"
+            )),
+            config: include_bytes!(concat!("../../tests/fixtures/demo/", $name, "/config.json")),
+        }
+    };
+}
+
+/// A checkpoint in the program.
+#[derive(Debug, Clone, Copy)]
+struct Carried {
+    name: &'static str,
+    weights: &'static [u8],
+    config: &'static [u8],
+}
+
+const BASE: Carried = carried!("base");
+const TUNED: [Carried; 2] = [carried!("sound"), carried!("broken")];
+const POLICY: &str = "sft";
+
+pub(super) fn run(args: &DemoArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+    match &args.keep {
+        Some(folder) => judge_all(folder, args, printer),
+        None => {
+            let folder = tempfile::tempdir()
+                .map_err(|source| FsError::new("create", &std::env::temp_dir(), source))?;
+            judge_all(folder.path(), args, printer)
+        }
+    }
+}
+
+/// Both verdicts, one after the other. The demo is a success when it ran: the second verdict is
+/// meant to be a failure.
+fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+    let templates = Templates::new(None)?;
+    let policy = Policy::load(POLICY)?;
+    let base = write(folder, BASE)?;
+    let mut document = String::new();
+    let mut verdicts = Vec::new();
+    for carried in TUNED {
+        let tuned = write(folder, carried)?;
+        let checked = check(&base, &tuned, &policy, false, args.work, printer)?;
+        document.push_str(&format_heading(&base, &tuned));
+        document.push_str(&render(
+            &checked.report,
+            CheckFormat::Human,
+            &templates,
+            printer,
+        )?);
+        document.push('\n');
+        verdicts.push(format!(
+            "{}: {}",
+            carried.name,
+            checked.report.judgement.verdict.as_str()
+        ));
+    }
+    document.push_str(&verdicts.join("\n"));
+    document.push('\n');
+    Ok(Outcome {
+        document,
+        status: ExitStatus::Sound,
+    })
+}
+
+fn format_heading(base: &str, tuned: &str) -> String {
+    format!("$ tunegate check --base {base} --tuned {tuned} --policy {POLICY}\n")
+}
+
+/// Writes one carried checkpoint and returns its reference.
+fn write(folder: &Path, carried: Carried) -> Result<String, CommandError> {
+    let target = folder.join(carried.name);
+    fs::create_dir_all(&target)?;
+    fs::write_atomic(&target.join("model.safetensors"), carried.weights)?;
+    fs::write_atomic(&target.join("config.json"), carried.config)?;
+    Ok(target.display().to_string())
+}

@@ -1,0 +1,206 @@
+//! One module a command: takes the parsed arguments, does the work, and returns what to print and
+//! how to exit. Nothing here prints by itself.
+
+mod check;
+mod demo;
+mod emit;
+mod explain;
+mod policy;
+mod scan;
+
+use clap::CommandFactory as _;
+
+use crate::checkpoint::CheckpointError;
+use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, WorkArgs};
+use crate::compare::CompareError;
+use crate::error::ExitStatus;
+use crate::fs::FsError;
+use crate::policy::PolicyError;
+use crate::report::TemplateError;
+use crate::report::human::Layout;
+use crate::spectrum::SpectrumError;
+use crate::term::{Colour, Printer, Verbosity};
+
+/// What a command leaves: one document for stdout, and the exit status.
+#[derive(Debug)]
+#[must_use]
+pub struct Outcome {
+    pub document: String,
+    pub status: ExitStatus,
+}
+
+impl Outcome {
+    /// A document that was asked for and could be made.
+    fn document(document: String) -> Self {
+        Self {
+            document,
+            status: ExitStatus::Sound,
+        }
+    }
+}
+
+/// Why a command has no result. Always exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    #[error("cannot analyse tensor `{tensor}`")]
+    Spectrum {
+        tensor: String,
+        #[source]
+        source: SpectrumError,
+    },
+    #[error("cannot use the base `{}`: {} in it", .reference, .defects.join("; "))]
+    CorruptBase {
+        reference: String,
+        defects: Vec<String>,
+    },
+    #[error("no base is named, and policy `{policy}` pins none")]
+    NoBase { policy: String },
+    #[error("the base `{given}` is not the one that policy `{policy}` pins, `{pinned}`")]
+    OtherBase {
+        given: String,
+        pinned: String,
+        policy: String,
+    },
+    #[error("`{reference}` is a remote checkpoint, which this version cannot read")]
+    RemoteReference { reference: String },
+    #[error("cannot read `--emit {text}`: {problem}")]
+    Emit {
+        text: String,
+        problem: String,
+        formats: String,
+    },
+    #[error("`{topic}` is no finding code and no metric")]
+    UnknownTopic {
+        topic: String,
+        near: Vec<&'static str>,
+    },
+    #[error("cannot start {threads} threads")]
+    Threads {
+        threads: usize,
+        #[source]
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+impl CommandError {
+    /// What the user can do, in one sentence.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Checkpoint(error) => error.hint().map(str::to_owned),
+            Self::Compare(CompareError::Checkpoint(error)) => error.hint().map(str::to_owned),
+            Self::CorruptBase { .. } => Some(
+                "fetch the base again, and compare its size and digest with the source".to_owned(),
+            ),
+            Self::NoBase { .. } => {
+                Some("pass `--base REF`, or add `[base] ref = \"...\"` to the policy".to_owned())
+            }
+            Self::OtherBase { .. } => {
+                Some("leave out `--base`, or change `[base] ref` in the policy".to_owned())
+            }
+            Self::RemoteReference { .. } => Some("download it and pass the folder".to_owned()),
+            Self::Emit { formats, .. } => Some(format!(
+                "write FORMAT=PATH with one of the formats {formats}"
+            )),
+            Self::UnknownTopic { near, .. } if near.is_empty() => Some(
+                "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),
+            ),
+            Self::UnknownTopic { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
+            Self::Compare(CompareError::Values { .. })
+            | Self::Policy(_)
+            | Self::Template(_)
+            | Self::Fs(_)
+            | Self::Spectrum { .. }
+            | Self::Threads { .. } => None,
+        }
+    }
+}
+
+/// The printer that the arguments ask for; `ci` where a CI system keeps the log.
+pub fn printer(args: OutputArgs, ci: bool) -> Printer {
+    let verbosity = match (args.quiet, args.verbose) {
+        (0, 0) => Verbosity::Normal,
+        (0, 1) => Verbosity::Verbose,
+        (0, _) => Verbosity::Debug,
+        (1, _) => Verbosity::Quiet,
+        (_, _) => Verbosity::Silent,
+    };
+    let colour = match args.color {
+        ColorArg::Auto => Colour::Auto,
+        ColorArg::Always => Colour::Always,
+        ColorArg::Never => Colour::Never,
+    };
+    Printer::new(verbosity, colour, ci)
+}
+
+/// How the document on stdout is laid out.
+fn layout(printer: &Printer) -> Layout {
+    Layout {
+        colour: printer.document_has_colour(),
+        ..Layout::default()
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
+    match &cli.command {
+        Command::Check(args) => check::run(args, printer),
+        Command::Scan(args) => scan::run(args, printer),
+        Command::Policy(args) => policy::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Demo(args) => demo::run(args, printer),
+        Command::Completions(args) => Ok(completions(args)),
+        Command::Man => man(),
+    }
+}
+
+fn completions(args: &CompletionsArgs) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "tunegate", &mut script);
+    Outcome::document(String::from_utf8_lossy(&script).into_owned())
+}
+
+/// The manual page of the program and of each of its commands, one after the other.
+fn man() -> Result<Outcome, CommandError> {
+    let mut pages = Vec::new();
+    let mut command = Cli::command();
+    command.build();
+    let failed = |source| FsError::new("write", std::path::Path::new("stdout"), source);
+    clap_mangen::Man::new(command.clone())
+        .render(&mut pages)
+        .map_err(failed)?;
+    for child in command
+        .get_subcommands()
+        .filter(|child| child.get_name() != "help")
+    {
+        clap_mangen::Man::new(child.clone())
+            .render(&mut pages)
+            .map_err(failed)?;
+    }
+    Ok(Outcome::document(
+        String::from_utf8_lossy(&pages).into_owned(),
+    ))
+}
+
+/// Runs `work` on a pool of as many threads as asked, with BLAS on one thread each.
+fn on_pool<T: Send>(args: WorkArgs, work: impl FnOnce() -> T + Send) -> Result<T, CommandError> {
+    crate::spectrum::use_one_blas_thread();
+    let threads = args.threads.map_or_else(
+        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        usize::from,
+    );
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|source| CommandError::Threads { threads, source })?;
+    Ok(pool.install(work))
+}

@@ -1,0 +1,143 @@
+//! `tunegate scan`: the spectral table of one checkpoint.
+
+use super::check::open;
+use super::emit;
+use super::{CommandError, Outcome, on_pool};
+use crate::checkpoint::{Checkpoint, to_f64};
+use crate::cli::{CompatArg, ScanArgs, ScanFormat};
+use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
+use crate::fs;
+use crate::layer::natural_order;
+use crate::report::{self, ScanLayer, ScanReport};
+use crate::spectrum::{CheckpointMetrics, Estimator, scan, weightwatcher};
+use crate::term::Printer;
+
+const FORMATS: &[(&str, ScanFormat)] = &[
+    ("human", ScanFormat::Human),
+    ("json", ScanFormat::Json),
+    ("csv", ScanFormat::Csv),
+    ("markdown", ScanFormat::Markdown),
+];
+
+pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+    let emits = emit::parse(&args.emit, FORMATS)?;
+    let checkpoint = open(&args.reference)?;
+    for defect in checkpoint.defects() {
+        printer.warning(&format!("`{}`: {}", defect.file, defect.message));
+    }
+    if let Some(CompatArg::Weightwatcher) = args.compat {
+        let table = compat_table(&checkpoint, args)?;
+        for emit in &emits {
+            fs::write_atomic(&emit.path, table.as_bytes())?;
+        }
+        return Ok(Outcome::document(table));
+    }
+    let estimator = Estimator::default();
+    let progress = printer.progress();
+    let scanned = on_pool(args.work, || {
+        scan(&checkpoint, &estimator, progress.as_ref())
+    })??;
+    let report = ScanReport {
+        checkpoint: CheckpointIdentity {
+            reference: checkpoint.reference().to_owned(),
+            revision: None,
+            digest: scanned.digest,
+        },
+        estimator: estimator.describe(),
+        layers: scanned
+            .matrices
+            .into_iter()
+            .map(|matrix| {
+                let CheckpointMetrics {
+                    table,
+                    fit,
+                    profile,
+                } = matrix.metrics;
+                ScanLayer {
+                    name: matrix.source.name,
+                    role: matrix.source.traits.role,
+                    block: matrix.source.traits.block,
+                    shape: matrix.source.shape,
+                    dtype: matrix.dtype.as_str().to_owned(),
+                    scope: matrix.source.traits.scope,
+                    metrics: LayerMetrics {
+                        table,
+                        fit,
+                        profile,
+                    },
+                }
+            })
+            .collect(),
+        skipped: scanned
+            .skipped
+            .into_iter()
+            .map(|(tensor, reason)| SkippedTensor { tensor, reason })
+            .collect(),
+    };
+    for emit in &emits {
+        fs::write_atomic(
+            &emit.path,
+            render(&report, emit.format, report::human::Layout::default()).as_bytes(),
+        )?;
+    }
+    Ok(Outcome::document(render(
+        &report,
+        args.format,
+        super::layout(printer),
+    )))
+}
+
+fn render(report: &ScanReport, format: ScanFormat, layout: report::human::Layout) -> String {
+    match format {
+        ScanFormat::Human => report::scan::human(report, layout),
+        ScanFormat::Json => report::scan::json(report),
+        ScanFormat::Csv => report::scan::csv(report),
+        ScanFormat::Markdown => report::scan::markdown(report),
+    }
+}
+
+/// WeightWatcher's CSV: one row for every 2-D and 4-D tensor, in natural order of the names.
+fn compat_table(checkpoint: &Checkpoint, args: &ScanArgs) -> Result<String, CommandError> {
+    let mut tensors: Vec<_> = checkpoint
+        .tensors()
+        .values()
+        .filter(|tensor| matches!(tensor.shape.len(), 2 | 4))
+        .collect();
+    tensors.sort_by(|left, right| natural_order(&left.name, &right.name));
+    let rows = on_pool(args.work, || {
+        use rayon::prelude::*;
+        tensors
+            .par_iter()
+            .enumerate()
+            .map(|(index, tensor)| {
+                let values = to_f64(tensor.dtype, &checkpoint.bytes(tensor)?);
+                let mut row = weightwatcher::analyze(&values, &tensor.shape).map_err(|source| {
+                    CommandError::Spectrum {
+                        tensor: tensor.name.clone(),
+                        source,
+                    }
+                })?;
+                row.layer_id = index;
+                row.name = short_name(&tensor.name).to_owned();
+                row.longname = tensor.name.clone();
+                Ok(row)
+            })
+            .collect::<Result<Vec<_>, CommandError>>()
+    })??;
+    let cells = |row: &weightwatcher::Row| {
+        weightwatcher::COLUMNS.map(|column| {
+            row.cell(column)
+                .map_or_else(String::new, |cell| cell.to_string())
+        })
+    };
+    Ok(report::csv::write(
+        &weightwatcher::COLUMNS,
+        rows.iter().map(cells),
+    ))
+}
+
+/// The last module of a tensor's name.
+fn short_name(tensor: &str) -> &str {
+    let module = tensor.strip_suffix(".weight").unwrap_or(tensor);
+    module.rsplit('.').next().unwrap_or(module)
+}
