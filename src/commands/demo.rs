@@ -39,14 +39,12 @@ const TUNED: [Carried; 2] = [carried!("sound"), carried!("broken")];
 const POLICY: &str = "sft";
 
 pub(super) fn run(args: &DemoArgs, printer: &Printer) -> Result<Outcome, CommandError> {
-    match &args.keep {
-        Some(folder) => judge_all(folder, args, printer),
-        None => {
-            let folder = tempfile::tempdir()
-                .map_err(|source| FsError::new("create", &std::env::temp_dir(), source))?;
-            judge_all(folder.path(), args, printer)
-        }
+    if let Some(folder) = &args.keep {
+        return judge_all(folder, args, printer);
     }
+    let folder = tempfile::tempdir()
+        .map_err(|source| FsError::new("create", &std::env::temp_dir(), source))?;
+    judge_all(folder.path(), args, printer)
 }
 
 /// Both verdicts, one after the other. The demo is a success when it ran: the second verdict is

@@ -96,8 +96,9 @@ impl CommandError {
     /// What the user can do, in one sentence.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Checkpoint(error) => error.hint().map(str::to_owned),
-            Self::Compare(CompareError::Checkpoint(error)) => error.hint().map(str::to_owned),
+            Self::Checkpoint(error) | Self::Compare(CompareError::Checkpoint(error)) => {
+                error.hint().map(str::to_owned)
+            }
             Self::CorruptBase { .. } => Some(
                 "fetch the base again, and compare its size and digest with the source".to_owned(),
             ),

@@ -118,8 +118,8 @@ fn compat_table(checkpoint: &Checkpoint, args: &ScanArgs) -> Result<String, Comm
                     }
                 })?;
                 row.layer_id = index;
-                row.name = short_name(&tensor.name).to_owned();
-                row.longname = tensor.name.clone();
+                short_name(&tensor.name).clone_into(&mut row.name);
+                row.longname.clone_from(&tensor.name);
                 Ok(row)
             })
             .collect::<Result<Vec<_>, CommandError>>()

@@ -135,7 +135,7 @@ impl<'a> Prepared<'a> {
         for (side, (checkpoint, own_name)) in [("tuned", tuned), ("base", base)] {
             if let Some(skipped) = checkpoint.skipped().get(own_name) {
                 self.skip(name, format!("{side}: {}", skipped.reason));
-                shape = skipped.shape.clone();
+                shape.clone_from(&skipped.shape);
                 break;
             }
         }
