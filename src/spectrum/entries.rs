@@ -139,8 +139,9 @@ impl Moments {
 
     fn excess_kurtosis(&self) -> Option<f64> {
         let variance = self.variance();
-        // What is left of a constant matrix is the rounding of its mean.
-        let constant = variance <= (4.0 * f64::EPSILON * self.mean).powi(2);
+        // What is left of a constant matrix is the rounding of its mean over a block.
+        let rounding = BLOCK as f64 * f64::EPSILON * self.mean;
+        let constant = variance <= rounding * rounding;
         (!constant).then(|| self.fourth / self.count as f64 / (variance * variance) - 3.0)
     }
 }

@@ -58,7 +58,7 @@ impl Estimator {
         }
         let (distance, most) = (fit.ks_distance, self.max_ks_distance);
         Some(Reason::new(format!(
-            "no power law: KS distance {distance:.3} is above {most:.2}"
+            "no power law: KS distance {distance:.4} is above {most:.2}"
         )))
     }
 
