@@ -92,7 +92,8 @@ fn wrong_base(layers: &[MeasuredLayer]) -> Option<Fact> {
             None,
             format!(
                 "the cosine to the base over all compared parameters is {cosine:.3}: the tuned \
-                 checkpoint was not trained from this base (or its rows and columns were permuted)"
+                 checkpoint was not trained from this base, its rows or columns were permuted, or \
+                 nothing is left of the base"
             ),
         )
     })

@@ -2,9 +2,11 @@
 //!
 //! The density of the eigenvalues above `xmin` is taken as `x^-alpha`. For a given cut with n
 //! eigenvalues above it, the maximum likelihood estimate is `alpha = 1 + n / sum ln(x_i / xmin)`, with
-//! standard error `(alpha - 1) / sqrt(n)`. The cut is the eigenvalue at which the two-sided
+//! standard error `(alpha - 1) / sqrt(n)`. The cut is the eigenvalue at which the
 //! Kolmogorov-Smirnov distance between the tail and its fitted law is smallest (Clauset, Shalizi and
-//! Newman, SIAM Review 51, 2009). The formulas assume independent draws. Eigenvalues repel each
+//! Newman, SIAM Review 51, 2009). As in the authors' program, and in WeightWatcher, the distance is taken
+//! at the eigenvalues with the empirical distribution 0, 1/n, ... (n-1)/n, so that published
+//! distances and limits on them can be compared. The formulas assume independent draws. Eigenvalues repel each
 //! other, so the standard error is a scale, not a confidence limit.
 //!
 //! Everything is computed from `ln(x_i / x_1)`: multiplying a matrix by a number changes nothing but
@@ -19,8 +21,8 @@ pub struct TailFit {
     pub alpha: f64,
     /// `(alpha - 1) / sqrt(tail_count)`.
     pub stderr: f64,
-    /// Largest distance between the empirical distribution of the tail, both sides of each step, and
-    /// the law; 0 to 1.
+    /// Largest distance between the empirical distribution of the tail and the law at the
+    /// eigenvalues; 0 to 1.
     pub ks_distance: f64,
     /// Smallest eigenvalue of the tail.
     pub xmin: f64,
@@ -33,8 +35,7 @@ impl TailFit {
     /// Tries every cut that leaves at least `min_tail` of the `eigenvalues` (descending, positive).
     /// Of equally good cuts the one with the longest tail wins.
     ///
-    /// Cost: O(n^2) at worst; most cuts are dismissed after some thirty points. Measured on one
-    /// thread: XX.
+    /// Cost: O(n^2) at worst; most cuts are dismissed after some thirty points.
     ///
     /// # Errors
     /// Says why there is no fit: too few eigenvalues, or all of them equal.
@@ -166,11 +167,9 @@ fn ks_distance(logarithms: &[f64], alpha: f64, bound: f64) -> Option<f64> {
     let n = logarithms.len() as f64;
     let threshold = logarithms[logarithms.len() - 1];
     let at = |rank: usize| {
-        // Shares of the tail above x: by the law, and by count just above and at the eigenvalue.
+        // Share of the tail at or above x: by the law, and by count.
         let expected = ((1.0 - alpha) * (logarithms[rank] - threshold)).exp();
-        let above = (expected - rank as f64 / n).abs();
-        let below = (expected - (rank + 1) as f64 / n).abs();
-        if above > below { above } else { below }
+        (expected - (rank + 1) as f64 / n).abs()
     };
     // A coarse look first: nearly every bad cut is seen to be bad at some of these points.
     let stride = (logarithms.len() / PROBES).max(1);

@@ -52,12 +52,12 @@ fn the_search_finds_the_cut_that_trying_every_cut_finds() {
 }
 
 #[test]
-fn the_distance_sees_both_sides_of_each_step() {
-    // Two values: alpha = 1 + 2 / ln(x1/x2), so the law leaves exp(-2) above x1 = e x2. The steps go
-    // from 0 to 1/2 there, and from 1/2 to 1 at x2, where the law is at 1.
+fn the_distance_is_taken_at_the_eigenvalues() {
+    // Two values: alpha = 1 + 2 / ln(x1/x2), so the law leaves exp(-2) at and above x1 = e x2, where
+    // half of the values are.
     let fit = fit_at_tail_count(&[std::f64::consts::E, 1.0], 2).unwrap();
     assert!(relative_error(fit.alpha, 3.0) <= 1e-14);
-    assert!(relative_error(fit.ks_distance, 0.5) <= 1e-14);
+    assert!(relative_error(fit.ks_distance, 0.5 - (-2.0_f64).exp()) <= 1e-14);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod accuracy;
 mod closed_forms;
 mod invariants;
+mod parity;
 mod reference;
 
 use ndarray::Array2;

@@ -18,13 +18,13 @@ const WEIGHTWATCHER_TOLERANCE: f64 = 1e-6;
 /// Agreement of the Gram path in f64 with a float64 SVD.
 const EXACT_TOLERANCE: f64 = 1e-9;
 
-struct Tensor {
-    shape: Vec<usize>,
-    values: Vec<f64>,
+pub(super) struct Tensor {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f64>,
 }
 
 impl Tensor {
-    fn matrix(&self) -> Option<Matrix> {
+    pub(super) fn matrix(&self) -> Option<Matrix> {
         let [rows, cols] = self.shape[..] else {
             return None;
         };
@@ -38,7 +38,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
 }
 
-fn tensors() -> BTreeMap<String, Tensor> {
+pub(super) fn tensors() -> BTreeMap<String, Tensor> {
     let mut found = BTreeMap::new();
     for part in 1..=2 {
         let path = folder().join(format!("matrices-{part}.safetensors"));
@@ -58,14 +58,17 @@ fn tensors() -> BTreeMap<String, Tensor> {
     found
 }
 
-fn table() -> Map<String, Value> {
+pub(super) fn table() -> Map<String, Value> {
     let bytes = crate::fs::read(&folder().join("weightwatcher-0.7.7.json")).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
 /// The tensor that an entry of the table describes; differences of a pair are formed in f32, as for
 /// the table.
-fn tensor<'a>(tensors: &'a BTreeMap<String, Tensor>, entry: &str) -> std::borrow::Cow<'a, Tensor> {
+pub(super) fn tensor<'a>(
+    tensors: &'a BTreeMap<String, Tensor>,
+    entry: &str,
+) -> std::borrow::Cow<'a, Tensor> {
     use std::borrow::Cow;
     let base = &tensors["bulk_and_tail_192x768"];
     if entry == "pair.base_192x768" {
