@@ -145,9 +145,10 @@ pub fn printer(args: OutputArgs, ci: bool) -> Printer {
 
 /// How the document on stdout is laid out.
 fn layout(printer: &Printer) -> Layout {
+    let width = printer.width().unwrap_or(Layout::default().width);
     Layout {
         colour: printer.document_has_colour(),
-        ..Layout::default()
+        width,
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn finding(level: Level, layer: Option<&str>, observed: f64) -> Findi
         rule: "alpha-drift".to_owned(),
         level,
         layer: layer.map(LayerName::new),
+        over: None,
         metric: Some(Metric::AlphaDrift),
         base: finite(3.42),
         tuned: finite(3.42 + observed),

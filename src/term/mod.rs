@@ -75,6 +75,11 @@ impl Printer {
         self.choice(AutoStream::choice(&io::stdout())) != anstream::ColorChoice::Never
     }
 
+    /// Columns of the terminal on stdout; `None` where stdout is none.
+    pub fn width(&self) -> Option<usize> {
+        terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+    }
+
     /// The error, its causes and what to do about it.
     pub fn error(&self, error: &dyn Error, hint: Option<&str>) {
         if self.verbosity >= Verbosity::Quiet {

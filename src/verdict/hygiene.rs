@@ -35,6 +35,7 @@ fn finding(fact: &Fact, policy: &Policy) -> Finding {
         rule: fact.code.as_str().to_owned(),
         level,
         layer: fact.layer.clone(),
+        over: None,
         metric: fact.metric,
         base: fact.base,
         tuned: fact.tuned,

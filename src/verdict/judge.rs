@@ -69,6 +69,7 @@ fn coverage_finding(comparison: &Comparison, policy: &Policy) -> Option<Finding>
         rule: FindingCode::LowCoverage.as_str().to_owned(),
         level,
         layer: None,
+        over: None,
         metric: None,
         base: None,
         tuned: None,

@@ -51,6 +51,8 @@ pub struct Finding {
     /// After waivers: a waived finding is a `Note`.
     pub level: Level,
     pub layer: Option<LayerName>,
+    /// What a finding without a layer was taken over, such as `median of 36 layers`.
+    pub over: Option<String>,
     pub metric: Option<Metric>,
     pub base: Option<Finite>,
     pub tuned: Option<Finite>,

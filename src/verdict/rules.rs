@@ -78,6 +78,7 @@ fn unused(rule: &Rule, selected: &[&LayerComparison], comparison: &Comparison) -
         rule: rule.id.clone(),
         level,
         layer: None,
+        over: None,
         metric: Some(rule.metric),
         base: None,
         tuned: None,
@@ -124,7 +125,7 @@ fn evaluate_rule(rule: &Rule, selected: &[&LayerComparison], outcome: &mut Outco
     if rule.aggregate == Aggregate::Each {
         each(rule, &measured, selected.len(), &mut outcome.findings);
     } else {
-        folded(rule, &measured, selected.len(), &mut outcome.findings);
+        folded(rule, &measured, &mut outcome.findings);
     }
     for layer in &undefined {
         outcome.findings.extend(undefined_finding(rule, layer));
@@ -185,6 +186,7 @@ fn each_finding(
         rule: rule.id.clone(),
         level,
         layer: Some(layer.name.clone()),
+        over: None,
         metric: Some(rule.metric),
         base,
         tuned,
@@ -209,12 +211,7 @@ fn sides(rule: &Rule, layer: &LayerComparison) -> (Option<Finite>, Option<Finite
     (of(&layer.base.table), of(&layer.tuned.table))
 }
 
-fn folded(
-    rule: &Rule,
-    measured: &[(&LayerComparison, f64)],
-    selected: usize,
-    findings: &mut Vec<Finding>,
-) {
+fn folded(rule: &Rule, measured: &[(&LayerComparison, f64)], findings: &mut Vec<Finding>) {
     let values: Vec<f64> = measured.iter().map(|(_, value)| *value).collect();
     let Some(value) = aggregate::fold(rule.aggregate, &values) else {
         return;
@@ -226,12 +223,18 @@ fn folded(
             .map(|limit| (*level, limit))
     });
     let Some((level, limit)) = fired else { return };
-    let (name, metric) = (aggregate_name(rule.aggregate), rule.metric);
+    let metric = rule.metric;
+    let over = format!(
+        "{} of {} layers",
+        aggregate_name(rule.aggregate),
+        values.len()
+    );
     findings.push(Finding {
         code: metric.code(),
         rule: rule.id.clone(),
         level,
         layer: None,
+        over: Some(over.clone()),
         metric: Some(metric),
         base: None,
         tuned: None,
@@ -241,8 +244,7 @@ fn folded(
             max: limit.max,
         }),
         message: format!(
-            "{name} {metric} over {} of {selected} layers is {} ({})",
-            values.len(),
+            "{metric}, {over}, is {} ({})",
             number(value),
             bounds(&limit)
         ),
@@ -278,6 +280,7 @@ fn undefined_finding(rule: &Rule, layer: &LayerComparison) -> Option<Finding> {
         rule: rule.id.clone(),
         level,
         layer: Some(layer.name.clone()),
+        over: None,
         metric: Some(rule.metric),
         base: None,
         tuned: None,

@@ -128,6 +128,7 @@ fn about(waiver: &Waiver, code: FindingCode, message: String) -> Finding {
         rule: waiver.rule.clone(),
         level: Level::Warn,
         layer: None,
+        over: None,
         metric: None,
         base: None,
         tuned: None,

@@ -12,7 +12,7 @@ use super::view::{Group, Row, Size, Target, View};
 const ROWS: usize = 10;
 const ITEMS: usize = 20;
 /// A layer name is not cut shorter than this, however narrow the terminal.
-const SHORTEST_NAME: usize = 20;
+const SHORTEST_NAME: usize = 32;
 
 /// How wide, and whether with colour. Colour only repeats what the words say.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Layout {
 impl Default for Layout {
     fn default() -> Self {
         Self {
-            width: 100,
+            width: 130,
             colour: false,
         }
     }

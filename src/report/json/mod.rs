@@ -178,6 +178,7 @@ fn finding(finding: &Finding) -> Value {
         rule,
         level,
         layer,
+        over,
         metric,
         base,
         tuned,
@@ -201,6 +202,7 @@ fn finding(finding: &Finding) -> Value {
         "policy_line": origin.as_ref().and_then(|origin| origin.line),
         "policy_source": origin.as_ref().map(|origin| origin.source.as_str()),
         "waived": waived.as_ref().map(waived_value),
+        "over": over,
     })
 }
 

@@ -65,7 +65,8 @@ fn keys_stand_in_the_order_of_the_contract() {
             "message",
             "policy_line",
             "policy_source",
-            "waived"
+            "waived",
+            "over"
         ]
     );
     assert_eq!(
@@ -106,7 +107,8 @@ fn a_finding_carries_its_numbers_limit_and_policy_line() {
       "message": "`alpha_drift` is 0.41",
       "policy_line": 17,
       "policy_source": "policies/gate.toml",
-      "waived": null
+      "waived": null,
+      "over": null
     }
     "#);
     let shipped = &document["findings"][0];

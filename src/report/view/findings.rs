@@ -282,10 +282,11 @@ fn row(finding: &Finding, layers: &BTreeMap<&str, &LayerComparison>, target: Tar
 }
 
 fn layer_name(finding: &Finding, target: Target) -> String {
-    finding.layer.as_ref().map_or_else(
-        || WHOLE_MODEL.to_owned(),
-        |layer| target.name(layer.as_str()),
-    )
+    match (&finding.layer, &finding.over) {
+        (Some(layer), _) => target.name(layer.as_str()),
+        (None, Some(over)) => format!("({over})"),
+        (None, None) => WHOLE_MODEL.to_owned(),
+    }
 }
 
 fn observed(finding: &Finding) -> String {
