@@ -96,7 +96,9 @@ pub(super) fn at_least(value: &DeValue<'_>) -> Field<AtLeast> {
         )
     };
     let Some(text) = value.as_str() else {
-        return count(value).map(AtLeast::Layers).map_err(|_| expected());
+        return count(value)
+            .map(AtLeast::Layers)
+            .map_err(|_short| expected());
     };
     percentage(text)
         .filter(|share| share.get() > 0.0)

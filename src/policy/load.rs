@@ -4,13 +4,14 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Policy;
 use super::file::PolicyFile;
-use super::merge;
 use super::problem::{PolicyError, Problem, SourceText};
-use super::read::{self, Problems};
+use super::read;
 use super::rule::{self, RuleEntry};
 use super::shipped::{self, shipped_names};
 use super::show::EffectivePolicy;
 use super::suggest::{nearest, one_of};
+use super::table::Problems;
+use super::{across, merge};
 use crate::fs::{self, FsError};
 
 /// More files than this in a chain are taken for a mistake.
@@ -95,7 +96,7 @@ fn assemble(
     let source_name = first.name.clone();
     let (mut chain, complete) = read_chain(first, place, read_text);
     if complete {
-        merge::check_across(&mut chain);
+        across::check_across(&mut chain);
     }
     let mut problems = Vec::new();
     for link in &mut chain {

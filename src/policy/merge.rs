@@ -1,118 +1,19 @@
 //! A chain of files in, the one policy that they make together out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
+use super::across::waivable_codes;
 use super::field::hygiene_codes;
 use super::file::{BaselineTable, WaiverTable};
 use super::load::Link;
-use super::read::Problems;
-use super::rule::{self, Change};
+use super::rule::Change;
 use super::show::{Dropped, EffectivePolicy, SettingOrigins};
-use super::suggest::hint;
 use super::{BasePin, BaselineSettings, HygieneSetting, Origin, Policy, Waiver, shipped};
-use crate::code::{CodeGroup, FindingCode};
 use crate::num::Fraction;
-
-/// Checks what needs the whole chain, nearest file first: a rule that drops must have something to
-/// drop, and a waiver must name a rule that there is.
-pub(super) fn check_across(chain: &mut [Link]) {
-    let ids: Vec<BTreeSet<String>> = chain
-        .iter()
-        .map(|link| {
-            link.rules
-                .iter()
-                .map(|rule| rule.id.get_ref().clone())
-                .collect()
-        })
-        .collect();
-    let known: BTreeSet<String> = ids.iter().flatten().cloned().collect();
-    let dropped = dropped_ids(chain);
-    for (index, link) in chain.iter_mut().enumerate() {
-        let Link {
-            source,
-            file,
-            rules,
-            problems,
-        } = link;
-        let mut found = Problems::of(source);
-        for rule in rules.iter() {
-            let id = rule.id.get_ref();
-            let inherited = ids.iter().skip(index + 1).any(|ids| ids.contains(id));
-            if matches!(rule.change, Change::Drop) && !inherited {
-                found.missing(
-                    &rule.id.span(),
-                    &format!(
-                        "rule `{id}` has neither `warn` nor `fail`, and there is no inherited rule \
-                         of this id to drop"
-                    ),
-                );
-            }
-        }
-        for waiver in &file.waiver {
-            check_waiver(waiver.get_ref(), &known, &mut found);
-            let Some(rule) = &waiver.get_ref().rule else {
-                continue;
-            };
-            if dropped.get(rule.get_ref()).is_some_and(|by| *by >= index) {
-                let id = rule.get_ref();
-                found.add(
-                    &rule.span(),
-                    &format!("waiver of rule `{id}`, which is dropped; remove the waiver"),
-                );
-            }
-        }
-        problems.extend(found.finish());
-    }
-}
-
-/// Rules that the chain ends up without, and the link that dropped them.
-fn dropped_ids(chain: &[Link]) -> BTreeMap<String, usize> {
-    let mut nearest = BTreeMap::new();
-    for (index, link) in chain.iter().enumerate() {
-        for rule in &link.rules {
-            let drops = matches!(rule.change, Change::Drop);
-            nearest
-                .entry(rule.id.get_ref().clone())
-                .or_insert_with(|| drops.then_some(index));
-        }
-    }
-    nearest
-        .into_iter()
-        .filter_map(|(id, by)| by.map(|by| (id, by)))
-        .collect()
-}
-
-fn check_waiver(waiver: &WaiverTable, known: &BTreeSet<String>, problems: &mut Problems<'_>) {
-    // The globs are compiled again when the waiver is built; here the mistakes are shown.
-    let _ = rule::selector(waiver.layers.clone(), BTreeSet::new(), None, problems);
-    let Some(rule) = &waiver.rule else {
-        return;
-    };
-    let name = rule.get_ref();
-    if known.contains(name) || waivable_codes().any(|code| code.as_str() == name) {
-        return;
-    }
-    let mut candidates: Vec<&str> = known.iter().map(String::as_str).collect();
-    candidates.extend(waivable_codes().map(|code| code.as_str()));
-    problems.add(
-        &rule.span(),
-        &format!(
-            "waiver of an unknown rule `{name}`; {}",
-            hint(name, &candidates)
-        ),
-    );
-}
-
-/// Codes that are found without a rule.
-fn waivable_codes() -> impl Iterator<Item = FindingCode> {
-    FindingCode::ALL
-        .iter()
-        .copied()
-        .filter(|code| matches!(code.group(), CodeGroup::Hygiene | CodeGroup::Runs))
-}
 
 /// Merges a chain without problems, nearest file first.
 pub(super) fn effective(chain: Vec<Link>) -> EffectivePolicy {
@@ -335,9 +236,12 @@ fn digest(chain: &[Link]) -> String {
         }
         hasher.update(link.source.text.as_bytes());
     }
-    let bytes = hasher.finalize();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    let mut digest = String::from("sha256:");
+    for byte in hasher.finalize() {
+        // Writing to a `String` cannot fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
 }
 
 fn stem(source: &str) -> String {

@@ -12,6 +12,7 @@
 //! `docs/policy.md`; the idea of a waiver with an owner, a reason and a last day, and of a finding
 //! that points at the line that asked for it, is cargo-deny's.
 
+mod across;
 mod field;
 mod file;
 mod load;
@@ -23,6 +24,7 @@ mod select;
 mod shipped;
 mod show;
 mod suggest;
+mod table;
 mod waiver;
 
 use std::collections::{BTreeMap, BTreeSet};

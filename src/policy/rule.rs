@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::file::{LimitTable, RuleTable};
 use super::problem::SourceText;
-use super::read::Problems;
+use super::table::Problems;
 use super::{Aggregate, AtLeast, Limit, Origin, Rule, Selector, Undefined};
 
 /// What a `[[rule]]` table asks for.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::file::PolicyFile;
 use super::problem::SourceText;
-use super::read::{self, Problems};
+use super::read;
+use super::table::Problems;
 
 /// Names and texts, the most general first.
 pub(super) const SHIPPED: &[(&str, &str)] = &[

@@ -41,13 +41,9 @@ pub(super) fn one_of(names: &[&str]) -> String {
 fn distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().collect();
     let right: Vec<char> = right.chars().collect();
-    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
-    for (index, row) in rows.iter_mut().enumerate() {
-        row[0] = index;
-    }
-    for column in 0..=right.len() {
-        rows[0][column] = column;
-    }
+    let mut rows: Vec<Vec<usize>> = (0..=left.len())
+        .map(|row| (row..=row + right.len()).collect())
+        .collect();
     for row in 1..=left.len() {
         for column in 1..=right.len() {
             let replaced = usize::from(left[row - 1] != right[column - 1]);

@@ -67,7 +67,7 @@ fn drop_null(value: &mut Value) {
             object.values_mut().for_each(drop_null);
         }
         Value::Array(values) => values.iter_mut().for_each(drop_null),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

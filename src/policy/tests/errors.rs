@@ -1,6 +1,7 @@
 use super::{complaints, gate};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a text with every mistake is long")]
 fn every_mistake_of_a_file_is_shown_at_once_with_its_place() {
     let text = r#"version = 2
 nmae = "gate"
