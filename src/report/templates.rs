@@ -1,7 +1,7 @@
 //! The templates of the human and the Markdown view: embedded, and replaceable one by one.
 //!
 //! A folder given by the user may hold `human.txt.j2` and `markdown.md.j2`; what it does not hold
-//! comes from the program. Both see a [`View`](super::view::View), whose texts are escaped already.
+//! comes from the program. Both see a [`View`], whose texts are escaped already.
 
 use std::path::{Path, PathBuf};
 
