@@ -47,8 +47,8 @@ struct Directions<'a, T> {
 impl<'a> LeftBasis<'a> {
     pub fn of(base: &'a Matrix) -> Result<Self, SpectrumError> {
         Ok(Self(match base {
-            Matrix::F64(entries) => Basis::F64(Directions::of(entries.view())?),
-            Matrix::F32(entries) => Basis::F32(Directions::of(entries.view())?),
+            Matrix::F64(entries) => Basis::F64(Directions::of(&entries.view())?),
+            Matrix::F32(entries) => Basis::F32(Directions::of(&entries.view())?),
         }))
     }
 
@@ -64,18 +64,18 @@ impl<'a> LeftBasis<'a> {
     ) -> Result<Intruders, SpectrumError> {
         match (&self.0, tuned) {
             (Basis::F64(base), Matrix::F64(tuned)) => {
-                base.intruders(tuned.view(), leading, least_cosine)
+                base.intruders(&tuned.view(), leading, least_cosine)
             }
             (Basis::F32(base), Matrix::F32(tuned)) => {
-                base.intruders(tuned.view(), leading, least_cosine)
+                base.intruders(&tuned.view(), leading, least_cosine)
             }
             (Basis::F64(base), Matrix::F32(tuned)) => {
-                base.intruders(tuned.mapv(f64::from).view(), leading, least_cosine)
+                base.intruders(&tuned.mapv(f64::from).view(), leading, least_cosine)
             }
             (Basis::F32(base), Matrix::F64(tuned)) => {
                 #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 on purpose")]
                 let tuned = tuned.mapv(|entry| entry as f32);
-                base.intruders(tuned.view(), leading, least_cosine)
+                base.intruders(&tuned.view(), leading, least_cosine)
             }
         }
     }
@@ -92,7 +92,7 @@ pub fn intruders(
 }
 
 impl<'a, T: Real> Directions<'a, T> {
-    fn of(matrix: ArrayView2<'a, T>) -> Result<Self, SpectrumError> {
+    fn of(matrix: &ArrayView2<'a, T>) -> Result<Self, SpectrumError> {
         let pairs = Gram::of(matrix)?.pairs()?;
         let mut singular_values = pairs.singular_values;
         let rank = resolved_count(matrix, &singular_values);
@@ -100,7 +100,7 @@ impl<'a, T: Real> Directions<'a, T> {
         let mut vectors = pairs.vectors;
         vectors.slice_axis_inplace(Axis(0), ndarray::Slice::from(..rank));
         Ok(Self {
-            matrix,
+            matrix: *matrix,
             singular_values,
             vectors,
         })
@@ -108,7 +108,7 @@ impl<'a, T: Real> Directions<'a, T> {
 
     fn intruders(
         &self,
-        tuned: ArrayView2<'_, T>,
+        tuned: &ArrayView2<'_, T>,
         leading: usize,
         least_cosine: f64,
     ) -> Result<Intruders, SpectrumError> {
@@ -167,7 +167,7 @@ impl<'a, T: Real> Directions<'a, T> {
 
 /// Up to `leading` singular values above the resolution, and their left vectors as columns.
 fn leading_left_vectors<T: Real>(
-    matrix: ArrayView2<'_, T>,
+    matrix: &ArrayView2<'_, T>,
     leading: usize,
 ) -> Result<(Vec<f64>, Array2<T>), SpectrumError> {
     let (out, inner) = matrix.dim();
@@ -193,7 +193,7 @@ fn leading_left_vectors<T: Real>(
     Ok((singular_values, left))
 }
 
-fn resolved_count<T: Real>(matrix: ArrayView2<'_, T>, descending: &[f64]) -> usize {
+fn resolved_count<T: Real>(matrix: &ArrayView2<'_, T>, descending: &[f64]) -> usize {
     let largest = descending.first().copied().unwrap_or(0.0);
     let longer_side = matrix.nrows().max(matrix.ncols());
     let least = resolution(largest, longer_side, T::ARITHMETIC);

@@ -5,8 +5,7 @@
 //! that singular values below `sqrt(eps) sigma_1` are lost in rounding; see [`super::Spectrum::resolution`].
 //!
 //! Non-finite input is refused before any routine runs, `info` becomes a typed error, and matrices
-//! with extreme entries are first scaled by a power of two, so that squares neither overflow nor
-//! vanish.
+//! with extreme entries are first scaled by a power of two, so that squares stay in range.
 #![expect(unsafe_code, reason = "LAPACK and BLAS are foreign functions")]
 
 use std::ffi::{c_char, c_int};
@@ -247,7 +246,7 @@ pub(super) struct Gram<T> {
 }
 
 impl<T: Real> Gram<T> {
-    pub(super) fn of(matrix: ArrayView2<'_, T>) -> Result<Self, SpectrumError> {
+    pub(super) fn of(matrix: &ArrayView2<'_, T>) -> Result<Self, SpectrumError> {
         let (rows, cols) = matrix.dim();
         let side = rows.min(cols);
         if side == 0 {
@@ -301,24 +300,11 @@ impl<T: Real> Gram<T> {
         let first = n - c_int::try_from(count).unwrap_or(n) + 1;
         let mut values = vec![T::zero(); self.side];
         let mut vectors = vec![T::zero(); self.side * count];
-        let (mut work, mut integer_work) = (vec![T::zero()], vec![0]);
-        for query in [true, false] {
-            let mut arguments = EigenArguments {
-                n,
-                matrix: &mut self.matrix,
-                values: &mut values,
-                work: &mut work,
-                integer_work: &mut integer_work,
-                query,
-            };
-            // SAFETY: the matrix is n x n, `values` has n elements, `vectors` n times the number of
-            // wanted pairs, and the work arrays have the size asked for by the query before.
-            let info = unsafe { T::syevr(first, &mut arguments, &mut vectors) };
-            self.check(T::SELECTED, info)?;
-            if query {
-                (work, integer_work) = allocate(&work, &integer_work);
-            }
-        }
+        self.run(T::SELECTED, &mut values, |arguments| {
+            // SAFETY: `run` gives a consistent problem of side n; `vectors` has n elements for each
+            // of the wanted pairs.
+            unsafe { T::syevr(first, arguments, &mut vectors) }
+        })?;
         values.truncate(count);
         let singular_values = self.to_singular(&values);
         self.matrix = vectors;
@@ -331,7 +317,6 @@ impl<T: Real> Gram<T> {
 
     /// Eigenvalues, ascending; with job `V` the matrix is replaced by the vectors.
     fn solve(&mut self, job: u8) -> Result<Vec<T>, SpectrumError> {
-        let n = self.side_index()?;
         // The two-stage routines compute no vectors.
         let two_stage = job == b'N' && self.side >= TWO_STAGE_FROM;
         let routine = if two_stage {
@@ -340,44 +325,51 @@ impl<T: Real> Gram<T> {
             T::ONE_STAGE
         };
         let mut values = vec![T::zero(); self.side];
+        self.run(routine, &mut values, |arguments| {
+            // SAFETY: `run` gives a consistent problem of side n.
+            unsafe { T::syevd(two_stage, job, arguments) }
+        })?;
+        Ok(values)
+    }
+
+    /// Calls a routine twice: for the sizes of its work arrays, and to solve. The arguments it is given
+    /// hold the side x side matrix, `values` (side elements), and work arrays of the sizes asked for.
+    fn run(
+        &mut self,
+        routine: &'static str,
+        values: &mut [T],
+        mut call: impl FnMut(&mut EigenArguments<'_, T>) -> c_int,
+    ) -> Result<(), SpectrumError> {
+        let Self { rows, cols, .. } = *self;
+        let n = self.side_index()?;
         let (mut work, mut integer_work) = (vec![T::zero()], vec![0]);
         for query in [true, false] {
-            let mut arguments = EigenArguments {
+            let info = call(&mut EigenArguments {
                 n,
                 matrix: &mut self.matrix,
-                values: &mut values,
+                values,
                 work: &mut work,
                 integer_work: &mut integer_work,
                 query,
-            };
-            // SAFETY: the matrix is n x n, `values` has n elements, and the work arrays have the
-            // size asked for by the query before.
-            let info = unsafe { T::syevd(two_stage, job, &mut arguments) };
-            self.check(routine, info)?;
+            });
+            if info != 0 {
+                return Err(SpectrumError::Lapack {
+                    routine,
+                    rows,
+                    cols,
+                    info,
+                });
+            }
             if query {
                 (work, integer_work) = allocate(&work, &integer_work);
             }
         }
-        Ok(values)
+        Ok(())
     }
 
     fn side_index(&self) -> Result<c_int, SpectrumError> {
         let Self { rows, cols, .. } = *self;
-        c_int::try_from(self.side).map_err(|_| SpectrumError::TooLarge { rows, cols })
-    }
-
-    fn check(&self, routine: &'static str, info: c_int) -> Result<(), SpectrumError> {
-        let Self { rows, cols, .. } = *self;
-        if info == 0 {
-            Ok(())
-        } else {
-            Err(SpectrumError::Lapack {
-                routine,
-                rows,
-                cols,
-                info,
-            })
-        }
+        c_int::try_from(self.side).map_err(|_error| SpectrumError::TooLarge { rows, cols })
     }
 
     fn to_singular(&self, ascending: &[T]) -> Vec<f64> {
@@ -392,7 +384,7 @@ impl<T: Real> Gram<T> {
             rows, cols, side, ..
         } = self;
         let mut vectors = Array2::from_shape_vec((count, side), self.matrix)
-            .map_err(|_| SpectrumError::TooLarge { rows, cols })?;
+            .map_err(|_error| SpectrumError::TooLarge { rows, cols })?;
         vectors.invert_axis(Axis(0));
         Ok(vectors)
     }
@@ -415,7 +407,7 @@ fn allocate<T: Real>(work: &[T], integer_work: &[c_int]) -> (Vec<T>, Vec<c_int>)
 }
 
 /// Zero where the entries can be squared as they are; else the binary exponent of the largest.
-fn scaling_exponent<T: Real>(matrix: ArrayView2<'_, T>) -> Result<i32, SpectrumError> {
+fn scaling_exponent<T: Real>(matrix: &ArrayView2<'_, T>) -> Result<i32, SpectrumError> {
     let (rows, cols) = matrix.dim();
     let mut largest = 0.0_f64;
     let mut count = 0;
@@ -432,7 +424,6 @@ fn scaling_exponent<T: Real>(matrix: ArrayView2<'_, T>) -> Result<i32, SpectrumE
     if largest <= 0.0 {
         return Ok(0);
     }
-    // A subnormal f64 times 2^-exponent would need a factor beyond the range.
     #[expect(clippy::cast_possible_truncation, reason = "between -1075 and 1024")]
     let exponent = (largest.log2().floor() as i32).clamp(-T::LARGEST_FACTOR, T::LARGEST_FACTOR);
     Ok(if exponent.abs() <= T::SAFE_EXPONENT {
@@ -445,7 +436,7 @@ fn scaling_exponent<T: Real>(matrix: ArrayView2<'_, T>) -> Result<i32, SpectrumE
 /// Singular values of an f64 matrix straight from a bidiagonal SVD (`dgesdd`), descending. Slower
 /// than the Gram matrix, but small singular values keep an absolute accuracy of `eps sigma_1`.
 pub(super) fn singular_values_by_svd(
-    matrix: ArrayView2<'_, f64>,
+    matrix: &ArrayView2<'_, f64>,
 ) -> Result<Vec<f64>, SpectrumError> {
     let (rows, cols) = matrix.dim();
     if rows.min(cols) == 0 {

@@ -34,8 +34,8 @@ impl Spectrum {
     /// If the matrix is empty or holds an entry that is not finite, or if LAPACK fails.
     pub fn of(matrix: &Matrix) -> Result<Self, SpectrumError> {
         let singular_values = match matrix {
-            Matrix::F64(entries) => Gram::of(entries.view())?.singular_values()?,
-            Matrix::F32(entries) => Gram::of(entries.view())?.singular_values()?,
+            Matrix::F64(entries) => Gram::of(&entries.view())?.singular_values()?,
+            Matrix::F32(entries) => Gram::of(&entries.view())?.singular_values()?,
         };
         let (rows, cols) = matrix.shape();
         let largest = singular_values.first().copied().unwrap_or(0.0);

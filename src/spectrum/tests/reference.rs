@@ -8,8 +8,8 @@ use safetensors::SafeTensors;
 use serde_json::{Map, Value};
 
 use super::super::metric::Metric;
-use super::super::weightwatcher::{COLUMNS, Cell, Row, analyze};
-use super::super::{Matrix, Spectrum, measure};
+use super::super::weightwatcher::{COLUMNS, Cell, analyze};
+use super::super::{Matrix, measure};
 use super::{estimator, relative_error};
 
 /// Agreement with WeightWatcher: its SVD and ours differ by rounding, which matters most for the
@@ -229,60 +229,4 @@ fn alpha_by_default_forgets_the_scale_that_weightwatcher_keeps() {
     // The small copy is rounded to f32 anew: equal up to that.
     assert!(relative_error(alpha(small), alpha(large)) <= 1e-6);
     assert!((compat(small) - compat(large)).abs() >= 0.3);
-}
-
-/// Prints the table of `docs/parity.md`:
-/// `cargo test --release --lib parity_table -- --nocapture`.
-#[test]
-fn the_parity_table_has_a_row_for_every_reference_matrix() {
-    let tensors = tensors();
-    let mut rows = 0;
-    println!(
-        "| matrix | WeightWatcher 0.7.7 | `--compat weightwatcher` | default | why they differ |"
-    );
-    println!("|---|---|---|---|---|");
-    for (name, entry) in table() {
-        let tensor = tensor(&tensors, &name);
-        let row = analyze(&tensor.values, &tensor.shape).unwrap();
-        let theirs = entry["weightwatcher"]["alpha"].as_f64().unwrap();
-        let (ours, why) = default_alpha(&tensor, &row);
-        println!(
-            "| `{name}` | {theirs:.4} | {:.4} | {ours} | {why} |",
-            row.alpha
-        );
-        rows += 1;
-    }
-    assert_eq!(rows, 21);
-}
-
-fn default_alpha(tensor: &Tensor, row: &Row) -> (String, String) {
-    let Some(matrix) = tensor.matrix() else {
-        return (
-            "one per kernel position".to_owned(),
-            "not pooled over the kernel".to_owned(),
-        );
-    };
-    let spectrum = Spectrum::of(&matrix).unwrap();
-    let (_, metrics) = measure(&matrix, 0.0, &estimator()).unwrap();
-    if let Some(alpha) = metrics.table.value(Metric::Alpha) {
-        let tail = metrics.table.value(Metric::TailCount).unwrap();
-        let why = if (alpha - row.alpha).abs() <= 1e-9 {
-            format!("the same cut, {tail} eigenvalues")
-        } else {
-            format!(
-                "{tail} eigenvalues in the tail instead of {}",
-                row.num_pl_spikes
-            )
-        };
-        return (format!("{alpha:.4}"), why);
-    }
-    let reason = metrics
-        .table
-        .get(Metric::Alpha)
-        .unwrap()
-        .reason()
-        .unwrap()
-        .to_string();
-    assert!(spectrum.resolved_count() < 100 || reason.contains("KS"));
-    ("withheld".to_owned(), reason)
 }

@@ -72,7 +72,7 @@ fn pool(slices: &[ArrayView2<'_, f64>], factor: f64) -> Result<Pooled, SpectrumE
         sv_min: 0.0,
     };
     for slice in slices {
-        let values: Vec<f64> = singular_values_by_svd(slice.view())?
+        let values: Vec<f64> = singular_values_by_svd(slice)?
             .into_iter()
             .map(|value| value * factor)
             .collect();

@@ -3,7 +3,7 @@
 //! eigenvalues of pooled convolutions, -1 where the fit failed.
 //!
 //! One deviation: the detX columns are summed in logarithms, because WeightWatcher's products overflow
-//! for layers of a few thousand. Computed from its documented behaviour, not from its source, and
+//! for layers of a few thousand. Written anew; no code of WeightWatcher is included. The numbers are
 //! checked against a table of its output (`tests/reference`).
 
 mod analyze;
