@@ -5,7 +5,8 @@ use crate::checkpoint::{Dtype, to_f64};
 impl Dtype {
     /// The stored value nearest to `value`, ties to the even code: what a cast to this dtype keeps.
     /// For the 8-bit dtypes a value beyond the largest finite one gives that one (a saturating
-    /// cast).
+    /// cast). To 16 bits it goes by way of f32, as in PyTorch: `half`'s own conversion from f64
+    /// looks at its upper 32 bits only, and takes a value just above a tie for the tie.
     pub fn round(self, value: f64) -> f64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -14,8 +15,8 @@ impl Dtype {
         match self {
             Self::F64 => value,
             Self::F32 => f64::from(value as f32),
-            Self::F16 => half::f16::from_f64(value).to_f64(),
-            Self::Bf16 => half::bf16::from_f64(value).to_f64(),
+            Self::F16 => half::f16::from_f32(value as f32).to_f64(),
+            Self::Bf16 => half::bf16::from_f32(value as f32).to_f64(),
             Self::F8E4M3 | Self::F8E5M2 | Self::F8E4M3Fnuz | Self::F8E5M2Fnuz => {
                 round_to_byte(self, value)
             }
@@ -79,6 +80,16 @@ mod tests {
         assert!((e4m3.round(-1.1875) + 1.25).abs() <= 0.0);
         assert!((e4m3.round(1e9) - 448.0).abs() <= 0.0);
         assert!(e4m3.round(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn a_value_just_above_a_tie_goes_up() {
+        let step = f64::from(f32::EPSILON);
+        let above = 1.0 + 1.0 / 256.0 + step;
+        assert!((Dtype::Bf16.round(above) - (1.0 + 2.0 / 256.0)).abs() <= 0.0);
+        assert!((Dtype::Bf16.round(-above) + (1.0 + 2.0 / 256.0)).abs() <= 0.0);
+        let above = 1.0 + 1.0 / 2048.0 + step;
+        assert!((Dtype::F16.round(above) - (1.0 + 2.0 / 2048.0)).abs() <= 0.0);
     }
 
     #[test]
