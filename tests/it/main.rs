@@ -1,1 +1,15 @@
-fn main() {}
+//! Behaviour through the program: every test here runs the built `tunegate` on checkpoints that it
+//! writes itself. One binary, so that the linear algebra is linked once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod demo;
+mod exit_codes;
+mod explain;
+mod hygiene;
+mod support;

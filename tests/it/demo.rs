@@ -1,0 +1,56 @@
+//! `tunegate demo`: what a newcomer sees first.
+
+use crate::support::cmd::{Ran, run, tunegate};
+use crate::support::repository;
+
+/// All that the program carries, in bytes.
+const LARGEST: u64 = 3_000_000;
+
+#[test]
+fn the_demo_passes_the_sound_fine_tune_and_fails_the_broken_one() {
+    let ran = run(&["demo"]).expect_code(0);
+    let last: Vec<&str> = ran.stdout.lines().rev().take(2).collect();
+    assert_eq!(last[0], "broken: fail", "{}", ran.stdout);
+    assert!(
+        matches!(last[1], "sound: pass" | "sound: warn"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.stdout.matches("$ tunegate check --base").count(), 2);
+}
+
+#[test]
+fn what_the_demo_keeps_can_be_judged_again_with_the_same_verdicts() {
+    let folder = tempfile::tempdir().unwrap();
+    Ran::of(
+        tunegate()
+            .current_dir(folder.path())
+            .args(["demo", "--keep", "kept"]),
+    )
+    .expect_code(0);
+    for (tuned, code) in [("kept/sound", 0), ("kept/broken", 1)] {
+        let args = [
+            "check",
+            "--base",
+            "kept/base",
+            "--policy",
+            "sft",
+            "--tuned",
+            tuned,
+        ];
+        Ran::of(tunegate().current_dir(folder.path()).args(args)).expect_code(code);
+    }
+}
+
+#[test]
+fn the_carried_checkpoints_are_small() {
+    let total: u64 = ["base", "sound", "broken"]
+        .iter()
+        .flat_map(|name| {
+            let folder = repository("tests/fixtures/demo").join(name);
+            ["model.safetensors", "config.json"].map(|file| folder.join(file))
+        })
+        .map(|path| tunegate::fs::size(&path).unwrap())
+        .sum();
+    assert!(total <= LARGEST, "{total} bytes");
+}
