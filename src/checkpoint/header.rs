@@ -53,7 +53,7 @@ pub enum HeaderError {
     PastTheEnd { length: u64, size: u64 },
     #[error("header is not the JSON of a safetensors file")]
     Json(#[source] serde_json::Error),
-    #[error("tensor `{tensor}`: {problem}")]
+    #[error("tensor `{}`: {problem}", tensor.escape_debug())]
     Tensor { tensor: String, problem: String },
 }
 
@@ -236,7 +236,10 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 return Err(A::Error::custom(format!("more than {MAX_TENSORS} tensors")));
             }
             if tensors.contains_key(&name) {
-                return Err(A::Error::custom(format!("duplicate tensor `{name}`")));
+                return Err(A::Error::custom(format!(
+                    "duplicate tensor `{}`",
+                    name.escape_debug()
+                )));
             }
             tensors.insert(name, entry);
         }

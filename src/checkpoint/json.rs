@@ -54,7 +54,10 @@ impl<'de> Visitor<'de> for UniqueStringsVisitor {
         let mut strings = BTreeMap::new();
         while let Some((key, value)) = map.next_entry::<String, String>()? {
             if strings.contains_key(&key) {
-                return Err(A::Error::custom(format!("duplicate key `{key}`")));
+                return Err(A::Error::custom(format!(
+                    "duplicate key `{}`",
+                    key.escape_debug()
+                )));
             }
             strings.insert(key, value);
         }

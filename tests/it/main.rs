@@ -12,4 +12,5 @@ mod demo;
 mod exit_codes;
 mod explain;
 mod hygiene;
+mod report;
 mod support;

@@ -1,0 +1,5 @@
+//! What the reports hold, whatever the verdict.
+
+mod contract;
+mod hostile;
+mod output;
