@@ -12,5 +12,6 @@ mod demo;
 mod exit_codes;
 mod explain;
 mod hygiene;
+mod policy;
 mod report;
 mod support;
