@@ -1,11 +1,14 @@
 //! The judgement as a whole: findings from hygiene, rules and the policy itself, then waivers,
 //! then the verdict by precedence.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 
 use super::{Finding, Judgement, Verdict, aggregate, hygiene, rules, waive};
 use crate::code::{FindingCode, Level};
 use crate::compare::Comparison;
+use crate::layer::LayerName;
 use crate::num::Finite;
 use crate::policy::Policy;
 
@@ -123,24 +126,24 @@ fn reason(verdict: Verdict, findings: &[Finding], comparison: &Comparison) -> St
     }
 }
 
-/// `alpha-drift on 3 layers, non-finite on 1 layer`: codes at `level`, worst first.
+/// `alpha-drift on 3 layers, no-op`: codes at `level`, worst first, each with the number of its
+/// layers.
 fn summary_of(findings: &[Finding], level: Level) -> String {
-    let mut counts: Vec<(FindingCode, usize, bool)> = Vec::new();
+    let mut counts: Vec<(FindingCode, BTreeSet<&LayerName>)> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.level == level) {
-        match counts.iter_mut().find(|(code, _, _)| *code == finding.code) {
-            Some((_, count, whole)) => {
-                *count += 1;
-                *whole &= finding.layer.is_none();
-            }
-            None => counts.push((finding.code, 1, finding.layer.is_none())),
-        }
+        let known = counts.iter().position(|(code, _)| *code == finding.code);
+        let index = known.unwrap_or_else(|| {
+            counts.push((finding.code, BTreeSet::new()));
+            counts.len() - 1
+        });
+        counts[index].1.extend(&finding.layer);
     }
     let parts: Vec<String> = counts
         .iter()
-        .map(|(code, count, whole)| match (whole, count) {
-            (true, _) => code.to_string(),
-            (false, 1) => format!("{code} on 1 layer"),
-            (false, _) => format!("{code} on {count} layers"),
+        .map(|(code, layers)| match layers.len() {
+            0 => code.to_string(),
+            1 => format!("{code} on 1 layer"),
+            count => format!("{code} on {count} layers"),
         })
         .collect();
     parts.join(", ")

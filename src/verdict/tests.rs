@@ -134,6 +134,18 @@ fn the_two_tiers_give_their_own_levels_and_the_worst_comes_first() {
 }
 
 #[test]
+fn the_reason_counts_layers_and_not_findings() {
+    let median = LIMITS.replace("id = \"size\"", "id = \"median\"");
+    let median = median.replace("warn =", "aggregate = \"median\"\nwarn =");
+    let judgement = judged(
+        &comparison([0.5, 0.6, 0.9, 0.01]),
+        &format!("{LIMITS}{median}"),
+    );
+    assert_eq!(judgement.findings.len(), 4);
+    assert_eq!(judgement.reason, "update-size on 3 layers");
+}
+
+#[test]
 fn at_least_holds_a_limit_until_enough_layers_are_outside() {
     let text = LIMITS.replace("max = 0.3 }", "max = 0.3, at_least = 2 }");
     let one = judged(&comparison([0.01, 0.01, 0.01, 0.9]), &text);
