@@ -11,9 +11,10 @@
 //!                                                    report::Report --> renderers --> stdout, files
 //! ```
 //!
-//! A module may use only modules before it in this order (checked by `tests/it/architecture.rs`):
+//! A module may use only modules before it in this order (checked by `tests/it/architecture.rs`;
+//! only `commands` and the program itself see `error`):
 //! `num`, `fs`, `code`, `term`, `layer`, `checkpoint`, `spectrum`, `compare`, `policy`, `verdict`,
-//! `report`, `commands`, `cli`. To add a metric: name it in [`spectrum::metric`], compute it in
+//! `report`, `cli`, `commands`. To add a metric: name it in [`spectrum::metric`], compute it in
 //! `spectrum` (one checkpoint) or `compare` (the pair), and describe it in `docs/metrics.md`.
 
 pub mod checkpoint;

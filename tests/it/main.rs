@@ -8,10 +8,13 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod architecture;
 mod demo;
+mod docs;
 mod exit_codes;
 mod explain;
 mod hygiene;
 mod policy;
 mod report;
+mod scan;
 mod support;

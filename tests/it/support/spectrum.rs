@@ -26,7 +26,9 @@ pub(crate) fn matrix(random: &mut Random, shape: [usize; 2], spectrum: Spectrum)
     };
     let norm = norm(&values);
     let wanted = (rows as f64).sqrt();
-    values.iter_mut().for_each(|value| *value *= wanted / norm);
+    for value in &mut values {
+        *value *= wanted / norm;
+    }
     values
 }
 

@@ -1,0 +1,310 @@
+//! `scan`: the spectral table of one checkpoint, and WeightWatcher's.
+
+use std::collections::BTreeMap;
+
+use safetensors::SafeTensors;
+use serde_json::{Map, Value};
+use tunegate::fs;
+use tunegate::spectrum::metric::{Metric, Subject};
+use tunegate::spectrum::weightwatcher::COLUMNS;
+
+use crate::support::cmd::{Pair, Ran, tunegate};
+use crate::support::spectrum::Spectrum;
+use crate::support::tiny::{KEY, NORM, QUERY, TinyCheckpoint, TinyTensor, WIDTH};
+use crate::support::{is_close, repository};
+
+/// Agreement with WeightWatcher; its decomposition and ours differ by rounding.
+const WEIGHTWATCHER_TOLERANCE: f64 = 1e-6;
+
+fn base() -> TinyCheckpoint {
+    TinyCheckpoint::model()
+}
+
+/// A folder with the checkpoint at `base`.
+fn written(checkpoint: &TinyCheckpoint) -> Pair {
+    Pair::new(checkpoint, &TinyCheckpoint::new(0).vector("unused", 4))
+}
+
+fn scan(pair: &Pair, args: &[&str]) -> Ran {
+    let mut command = tunegate();
+    command.current_dir(pair.path("")).args(["scan", "base"]);
+    Ran::of(command.args(args))
+}
+
+/// Rows of a CSV document by column name, read by the grammar of RFC 4180.
+fn rows(text: &str) -> (Vec<String>, Vec<BTreeMap<String, String>>) {
+    let mut records = vec![vec![String::new()]];
+    let mut quoted = false;
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let record = records.last_mut().unwrap();
+        match character {
+            '"' if quoted && rest.peek() == Some(&'"') => {
+                rest.next();
+                record.last_mut().unwrap().push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => record.push(String::new()),
+            '\r' if !quoted => assert_eq!(rest.peek(), Some(&'\n')),
+            '\n' if !quoted => records.push(vec![String::new()]),
+            other => record.last_mut().unwrap().push(other),
+        }
+    }
+    assert_eq!(records.pop(), Some(vec![String::new()]), "a last line end");
+    let header = records.remove(0);
+    let rows = records.into_iter().map(|record| {
+        assert_eq!(record.len(), header.len());
+        header.iter().cloned().zip(record).collect()
+    });
+    let rows = rows.collect();
+    (header, rows)
+}
+
+#[test]
+fn csv_has_the_metrics_as_columns_and_one_row_a_matrix() {
+    let (header, rows) = rows(
+        &scan(&written(&base()), &["--format", "csv"])
+            .expect_code(0)
+            .stdout,
+    );
+    let mut expected = vec!["name", "role", "block", "rows", "cols", "dtype"];
+    let metrics = Metric::ALL
+        .iter()
+        .filter(|metric| metric.subject() == Subject::Checkpoint);
+    expected.extend(
+        metrics
+            .map(|metric| metric.as_str())
+            .filter(|name| !matches!(*name, "rows" | "cols")),
+    );
+    assert_eq!(header, expected);
+    let matrices = base()
+        .tensors
+        .values()
+        .filter(|tensor| tensor.shape.len() == 2)
+        .count();
+    assert_eq!(rows.len(), matrices);
+    let query = rows.iter().find(|row| row["name"] == QUERY).unwrap();
+    assert_eq!(query["role"], "attention.q");
+    assert_eq!(query["block"], "0");
+    assert_eq!(query["dtype"], "F32");
+    assert_eq!(
+        (query["rows"].as_str(), query["cols"].as_str()),
+        ("128", "128")
+    );
+    assert_eq!(query["eigenvalue_count"], "128");
+    // Rows of length one on average.
+    assert!(is_close(
+        query["frobenius_norm"].parse().unwrap(),
+        (WIDTH as f64).sqrt(),
+        1e-6
+    ));
+}
+
+#[test]
+fn json_and_csv_hold_the_same_numbers_and_those_of_a_check() {
+    let pair = Pair::new(&base(), &base().tuned(0.01));
+    let (_, rows) = rows(&scan(&pair, &["--format", "csv"]).stdout);
+    let report = scan(&pair, &["--format", "json"]).expect_code(0).json();
+    assert_eq!(report["schema"], 1);
+    assert!(report.get("verdict").is_none() && report.get("findings").is_none());
+    let layers = report["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), rows.len());
+    let judged = pair.judged();
+    for (layer, row) in layers.iter().zip(&rows) {
+        let metrics = layer["metrics"].as_object().unwrap();
+        assert_eq!(layer["name"], row["name"]);
+        for (metric, value) in metrics.iter().filter(|(name, _)| row.contains_key(*name)) {
+            let cell = &row[metric];
+            // The parser of these tests is off by one unit in the last place at times.
+            let same = match value.as_f64() {
+                Some(number) => is_close(cell.parse().unwrap(), number, 1e-15),
+                None => cell.is_empty(),
+            };
+            assert!(same, "{metric} of {}: {cell}, {value}", row["name"]);
+        }
+        let of_check = judged.layer(&row["name"]);
+        assert_eq!(layer["metrics"], of_check["base"], "{}", row["name"]);
+        assert_eq!(layer["role"], of_check["role"]);
+    }
+}
+
+#[test]
+fn a_scan_writes_one_document_in_each_format_and_the_same_to_files() {
+    let pair = written(&base());
+    let formats = ["human", "json", "csv", "markdown"];
+    let emits: Vec<String> = formats
+        .iter()
+        .map(|format| format!("--emit={format}={format}.out"))
+        .collect();
+    let emits: Vec<&str> = emits.iter().map(String::as_str).collect();
+    scan(&pair, &emits).expect_code(0);
+    for format in formats {
+        let stdout = scan(&pair, &["--format", format]).expect_code(0).stdout;
+        let written = fs::read_to_string(&pair.path(&format!("{format}.out"))).unwrap();
+        assert_eq!(stdout, written, "{format}");
+        assert!(
+            stdout.contains(QUERY.rsplit('.').nth(1).unwrap()),
+            "{stdout}"
+        );
+    }
+}
+
+#[test]
+fn the_bytes_of_a_scan_do_not_depend_on_threads_or_shards() {
+    let pair = written(&base());
+    let sharded = written(&base().shards(3));
+    for format in ["json", "csv"] {
+        let once = scan(&pair, &["--format", format, "--threads", "1"]).stdout;
+        assert!(once == scan(&pair, &["--format", format, "--threads", "2"]).stdout);
+        assert!(once == scan(&sharded, &["--format", format]).stdout);
+    }
+}
+
+#[test]
+fn a_tensor_with_nan_has_no_spectrum_and_says_why() {
+    let pair = written(&base().edit(KEY, |values| values[0] = f32::NAN));
+    let report = scan(&pair, &["--format", "json"]).expect_code(0).json();
+    let layers = report["layers"].as_array().unwrap();
+    let layer = layers.iter().find(|layer| layer["name"] == KEY);
+    let metrics = &layer.expect("the layer is listed")["metrics"];
+    assert_eq!(metrics["nonfinite_count"], 1);
+    assert!(metrics["alpha"].is_null() && metrics["spectral_norm"].is_null());
+    assert!(
+        metrics["reasons"]["spectral_norm"].is_string(),
+        "{metrics:#}"
+    );
+    let query = layers.iter().find(|layer| layer["name"] == QUERY).unwrap();
+    assert!(query["metrics"]["spectral_norm"].is_number());
+}
+
+#[test]
+fn a_scan_of_one_file_is_that_of_its_folder() {
+    let pair = written(&base());
+    let folder = scan(&pair, &["--format", "csv"]).stdout;
+    let mut command = tunegate();
+    let args = ["scan", "base/model.safetensors", "--format", "csv"];
+    let file = Ran::of(command.current_dir(pair.path("")).args(args)).expect_code(0);
+    assert_eq!(file.stdout, folder);
+}
+
+#[test]
+fn a_name_that_a_spreadsheet_would_compute_is_defused() {
+    let name = "=HYPERLINK(\"http://x\",\"y\")";
+    let pair = written(&TinyCheckpoint::new(1).layer(name, [16, 16], Spectrum::Gaussian));
+    let (_, rows) = rows(&scan(&pair, &["--format", "csv"]).expect_code(0).stdout);
+    assert_eq!(rows[0]["name"], format!("'{name}"));
+}
+
+fn reference_tensors() -> BTreeMap<String, TinyTensor> {
+    let mut tensors = BTreeMap::new();
+    for part in 1..=2 {
+        let path = repository(&format!("tests/reference/matrices-{part}.safetensors"));
+        let bytes = fs::read(&path).unwrap();
+        for (name, view) in SafeTensors::deserialize(&bytes).unwrap().iter() {
+            let values = view.data().chunks_exact(4);
+            let values = values.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+            tensors.insert(
+                name.to_owned(),
+                TinyTensor::new(view.shape(), values.collect()),
+            );
+        }
+    }
+    let base = tensors["bulk_and_tail_192x768"].clone();
+    for tuned in ["pair.tuned_dense_192x768", "pair.tuned_lowrank_192x768"] {
+        let values = tensors[tuned].values.iter().zip(&base.values);
+        let difference = TinyTensor::new(
+            &base.shape,
+            values.map(|(tuned, base)| tuned - base).collect(),
+        );
+        tensors.insert(format!("{tuned} - base"), difference);
+    }
+    tensors.insert("pair.base_192x768".to_owned(), base);
+    tensors
+}
+
+/// Whether a cell of the CSV is what WeightWatcher printed; NaN and missing values are empty cells.
+fn is_cell(found: &str, expected: &Value) -> bool {
+    match expected.as_str() {
+        Some("nan" | "None") => found.is_empty(),
+        Some(text) => found == text,
+        None if matches!(found, "True" | "False") => {
+            expected.as_i64() == Some(i64::from(found == "True"))
+        }
+        None => found.parse().is_ok_and(|found: f64| {
+            is_close(found, expected.as_f64().unwrap(), WEIGHTWATCHER_TOLERANCE)
+        }),
+    }
+}
+
+#[test]
+fn compat_prints_the_numbers_of_weightwatcher_for_every_reference_matrix() {
+    let mut checkpoint = TinyCheckpoint::new(0);
+    checkpoint.tensors = reference_tensors();
+    let pair = written(&checkpoint);
+    let ran = scan(&pair, &["--compat", "weightwatcher"]).expect_code(0);
+    let (header, rows) = rows(&ran.stdout);
+    assert_eq!(header, COLUMNS);
+    let path = repository("tests/reference/weightwatcher-0.7.7.json");
+    let table: Map<String, Value> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(rows.len(), table.len());
+    assert_eq!(table.len(), 21);
+    for (name, entry) in &table {
+        let row = rows.iter().find(|row| row["longname"] == *name).unwrap();
+        for column in COLUMNS {
+            // They name the tensor, which the reference calls `layer`.
+            if matches!(column, "layer_id" | "name" | "longname") {
+                continue;
+            }
+            let expected = &entry["weightwatcher"][column];
+            assert!(!expected.is_null(), "no {column} in the reference");
+            let found = &row[column];
+            assert!(
+                is_cell(found, expected),
+                "{name}, {column}: {found}, not {expected}"
+            );
+        }
+    }
+    for (index, row) in rows.iter().enumerate() {
+        assert_eq!(row["layer_id"], index.to_string());
+    }
+    let again = scan(&pair, &["--compat", "weightwatcher", "--threads", "1"]);
+    assert!(
+        again.stdout == ran.stdout,
+        "the bytes depend on the threads"
+    );
+}
+
+#[test]
+fn a_cell_that_differs_is_noticed() {
+    assert!(is_cell("1.0000001", &Value::from(1.0)));
+    assert!(!is_cell("1.00001", &Value::from(1.0)));
+    assert!(!is_cell("", &Value::from(1.0)));
+    assert!(!is_cell("1.0", &Value::from("nan")));
+    assert!(!is_cell("inf", &Value::from("-inf")));
+    assert!(!is_cell("inf", &Value::from(1.0)));
+}
+
+#[test]
+fn compat_has_a_row_for_every_tensor_of_two_or_four_dimensions() {
+    let kernel = TinyTensor::new(
+        &[8, 4, 3, 3],
+        (0..288_u16).map(|n| f32::from(n % 17)).collect(),
+    );
+    let checkpoint = base().tensor("conv.weight", kernel);
+    let (_, rows) = rows(&scan(&written(&checkpoint), &["--compat", "weightwatcher"]).stdout);
+    let expected = checkpoint
+        .tensors
+        .values()
+        .filter(|tensor| tensor.shape.len() != 1)
+        .count();
+    assert_eq!(rows.len(), expected);
+    assert!(rows.iter().all(|row| row["longname"] != NORM));
+    let conv = rows
+        .iter()
+        .find(|row| row["longname"] == "conv.weight")
+        .unwrap();
+    assert_eq!(
+        (conv["layer_type"].as_str(), conv["rf"].as_str()),
+        ("conv2d", "9")
+    );
+}
