@@ -227,7 +227,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         let path = folder.join(&name);
         if path.is_dir() {
             files.extend(rust_files(&path));
-        } else if name.ends_with(".rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }
     }

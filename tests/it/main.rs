@@ -5,12 +5,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::string_slice,
     reason = "helpers of tests fail like tests"
 )]
 
 mod architecture;
 mod demo;
 mod docs;
+mod edges;
 mod exit_codes;
 mod explain;
 mod hygiene;
