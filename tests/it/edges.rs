@@ -173,7 +173,7 @@ fn a_new_part_of_a_fused_tensor_does_not_pass_unseen() {
     let fresh = random(6, &[WIDTH, WIDTH]).values;
     let tuned = base.tuned(0.01);
     let tuned = tuned.edit(name, |values| {
-        values[third..2 * third].copy_from_slice(&fresh)
+        values[third..2 * third].copy_from_slice(&fresh);
     });
     let judged = judge(&base, &tuned);
     judged.has("update-size", &[(Some(name), "warn")]);
