@@ -31,21 +31,16 @@ fn finding(fact: &Fact, policy: &Policy) -> Finding {
         fact.message.clone()
     };
     Finding {
-        code: fact.code,
-        rule: fact.code.as_str().to_owned(),
-        level,
         layer: fact.layer.clone(),
-        over: None,
         metric: fact.metric,
         base: fact.base,
         tuned: fact.tuned,
         observed: fact.observed,
         limit: (limit.min.is_some() || limit.max.is_some()).then_some(limit),
-        message,
         origin: policy
             .hygiene
             .get(&fact.code)
             .map(|setting| setting.origin.clone()),
-        waived: None,
+        ..Finding::plain(fact.code, fact.code.as_str(), level, message)
     }
 }

@@ -68,22 +68,18 @@ fn coverage_finding(comparison: &Comparison, policy: &Policy) -> Option<Finding>
         )
     };
     Some(Finding {
-        code: FindingCode::LowCoverage,
-        rule: FindingCode::LowCoverage.as_str().to_owned(),
-        level,
-        layer: None,
-        over: None,
-        metric: None,
-        base: None,
-        tuned: None,
         observed: Some(share),
         limit: Some(super::FindingLimit {
             min: Finite::new(minimum),
             max: None,
         }),
-        message,
         origin: setting.map(|setting| setting.origin.clone()),
-        waived: None,
+        ..Finding::plain(
+            FindingCode::LowCoverage,
+            FindingCode::LowCoverage.as_str(),
+            level,
+            message,
+        )
     })
 }
 

@@ -64,6 +64,27 @@ pub struct Finding {
     pub waived: Option<Waived>,
 }
 
+impl Finding {
+    /// A finding about the checkpoint as a whole, without numbers.
+    pub(crate) fn plain(code: FindingCode, rule: &str, level: Level, message: String) -> Self {
+        Self {
+            code,
+            rule: rule.to_owned(),
+            level,
+            layer: None,
+            over: None,
+            metric: None,
+            base: None,
+            tuned: None,
+            observed: None,
+            limit: None,
+            message,
+            origin: None,
+            waived: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FindingLimit {
     #[serde(skip_serializing_if = "Option::is_none")]

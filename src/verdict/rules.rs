@@ -74,19 +74,9 @@ fn unused(rule: &Rule, selected: &[&LayerComparison], comparison: &Comparison) -
         Level::Note
     };
     let finding = |message: String| Finding {
-        code: FindingCode::UnusedRule,
-        rule: rule.id.clone(),
-        level,
-        layer: None,
-        over: None,
         metric: Some(rule.metric),
-        base: None,
-        tuned: None,
-        observed: None,
-        limit: None,
-        message,
         origin: Some(rule.origin.clone()),
-        waived: None,
+        ..Finding::plain(FindingCode::UnusedRule, &rule.id, level, message)
     };
     let dead_globs = rule.select.globs.iter().enumerate().filter(|(index, _)| {
         !comparison.layers.iter().any(|layer| {
@@ -182,11 +172,7 @@ fn each_finding(
     };
     let (base, tuned) = sides(rule, layer);
     Finding {
-        code: rule.metric.code(),
-        rule: rule.id.clone(),
-        level,
         layer: Some(layer.name.clone()),
-        over: None,
         metric: Some(rule.metric),
         base,
         tuned,
@@ -195,9 +181,13 @@ fn each_finding(
             min: limit.min,
             max: limit.max,
         }),
-        message: format!("{name} is {} ({})", number(value), bounds(limit)),
         origin: Some(rule.origin.clone()),
-        waived: None,
+        ..Finding::plain(
+            rule.metric.code(),
+            &rule.id,
+            level,
+            format!("{name} is {} ({})", number(value), bounds(limit)),
+        )
     }
 }
 
@@ -230,26 +220,24 @@ fn folded(rule: &Rule, measured: &[(&LayerComparison, f64)], findings: &mut Vec<
         values.len()
     );
     findings.push(Finding {
-        code: metric.code(),
-        rule: rule.id.clone(),
-        level,
-        layer: None,
         over: Some(over.clone()),
         metric: Some(metric),
-        base: None,
-        tuned: None,
         observed: Finite::new(value),
         limit: Some(FindingLimit {
             min: limit.min,
             max: limit.max,
         }),
-        message: format!(
-            "{metric}, {over}, is {} ({})",
-            number(value),
-            bounds(&limit)
-        ),
         origin: Some(rule.origin.clone()),
-        waived: None,
+        ..Finding::plain(
+            metric.code(),
+            &rule.id,
+            level,
+            format!(
+                "{metric}, {over}, is {} ({})",
+                number(value),
+                bounds(&limit)
+            ),
+        )
     });
 }
 
@@ -276,19 +264,15 @@ fn undefined_finding(rule: &Rule, layer: &LayerComparison) -> Option<Finding> {
     let reason = measured.and_then(|measured| measured.reason());
     let reason = reason.map_or("it was not measured", |reason| reason.as_str());
     Some(Finding {
-        code: rule.metric.code(),
-        rule: rule.id.clone(),
-        level,
         layer: Some(layer.name.clone()),
-        over: None,
         metric: Some(rule.metric),
-        base: None,
-        tuned: None,
-        observed: None,
-        limit: None,
-        message: format!("{} has no value: {reason}", rule.metric),
         origin: Some(rule.origin.clone()),
-        waived: None,
+        ..Finding::plain(
+            rule.metric.code(),
+            &rule.id,
+            level,
+            format!("{} has no value: {reason}", rule.metric),
+        )
     })
 }
 

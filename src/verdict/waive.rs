@@ -124,18 +124,7 @@ fn unused(waiver: &Waiver) -> Finding {
 
 fn about(waiver: &Waiver, code: FindingCode, message: String) -> Finding {
     Finding {
-        code,
-        rule: waiver.rule.clone(),
-        level: Level::Warn,
-        layer: None,
-        over: None,
-        metric: None,
-        base: None,
-        tuned: None,
-        observed: None,
-        limit: None,
-        message,
         origin: Some(waiver.origin.clone()),
-        waived: None,
+        ..Finding::plain(code, &waiver.rule, Level::Warn, message)
     }
 }
