@@ -25,6 +25,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the spectral table of one checkpoint
     Scan(ScanArgs),
+    /// Join the parts of a sharded check into one verdict
+    Merge(MergeArgs),
     /// Validate a policy, or print the effective one
     Policy(PolicyArgs),
     /// Explain a finding code or a metric
@@ -81,6 +83,9 @@ pub struct CheckArgs {
     pub format: CheckFormat,
     #[command(flatten)]
     pub rendering: RenderingArgs,
+    /// Measure only share K of N (K from 1) and write it with --emit part=FILE, for `merge`
+    #[arg(long, value_name = "K/N", env = "TUNEGATE_SHARD")]
+    pub shard: Option<String>,
     /// Exit with 0 where the verdict is fail, and say so
     #[arg(long, env = "TUNEGATE_ADVISORY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub advisory: bool,
@@ -103,11 +108,37 @@ pub struct RenderingArgs {
     pub templates: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Parts that `check --shard K/N --emit part=FILE` wrote, all N of them
+    #[arg(value_name = "PART", required = true)]
+    pub parts: Vec<PathBuf>,
+    /// Shipped policy or a policy file
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        env = "TUNEGATE_POLICY",
+        default_value = "default"
+    )]
+    pub policy: String,
+    /// Format of the report on stdout
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub format: CheckFormat,
+    #[command(flatten)]
+    pub rendering: RenderingArgs,
+    /// Exit with 0 where the verdict is fail, and say so
+    #[arg(long, env = "TUNEGATE_ADVISORY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub advisory: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct WorkArgs {
     /// Layers worked on at the same time; default: one a core
     #[arg(long, value_name = "N", env = "TUNEGATE_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// Folder that keeps the results of unchanged tensors
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_CACHE")]
+    pub cache: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -13,10 +13,11 @@
 //!
 //! A module may use only modules before it in this order (checked by `tests/it/architecture.rs`;
 //! only `commands` and the program itself see `error`):
-//! `num`, `fs`, `code`, `term`, `layer`, `checkpoint`, `spectrum`, `compare`, `policy`, `verdict`,
-//! `report`, `cli`, `commands`. To add a metric: name it in [`spectrum::metric`], compute it in
+//! `num`, `fs`, `code`, `term`, `layer`, `checkpoint`, `cache`, `spectrum`, `compare`, `policy`,
+//! `verdict`, `report`, `cli`, `commands`. To add a metric: name it in [`spectrum::metric`], compute it in
 //! `spectrum` (one checkpoint) or `compare` (the pair), and describe it in `docs/metrics.md`.
 
+pub mod cache;
 pub mod checkpoint;
 pub mod cli;
 pub mod code;

@@ -77,7 +77,7 @@ impl From<Fraction> for f64 {
 }
 
 /// Why a metric has no value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Reason(Cow<'static, str>);
 
@@ -98,7 +98,8 @@ impl fmt::Display for Reason {
 }
 
 /// The outcome of measuring one metric: a finite value, or the reason why there is none.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Measured {
     Value(Finite),
     /// The metric has no meaning here (too few eigenvalues, an unchanged tensor).

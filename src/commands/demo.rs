@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::check::{check, render};
+use super::check::compare_whole;
+use super::judged;
 use super::{CommandError, Outcome};
 use crate::cli::{CheckFormat, DemoArgs};
 use crate::error::ExitStatus;
@@ -57,19 +58,21 @@ fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcom
     let mut verdicts = Vec::new();
     for carried in TUNED {
         let tuned = write(folder, carried)?;
-        let checked = check(&base, &tuned, &policy, false, args.work, printer)?;
+        let (comparison, _) = compare_whole(&base, &tuned, &args.work, printer)?;
+        let report = judged::report(comparison, &policy, false);
         document.push_str(&format_heading(&base, &tuned));
-        document.push_str(&render(
-            &checked.report,
+        let layout = super::layout(printer);
+        document.push_str(&judged::render(
+            &report,
             CheckFormat::Human,
             &templates,
-            printer,
+            layout,
         )?);
         document.push('\n');
         verdicts.push(format!(
             "{}: {}",
             carried.name,
-            checked.report.judgement.verdict.as_str()
+            report.judgement.verdict.as_str()
         ));
     }
     document.push_str(&verdicts.join("\n"));

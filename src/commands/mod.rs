@@ -5,14 +5,19 @@ mod check;
 mod demo;
 mod emit;
 mod explain;
+mod judged;
+mod merge;
 mod policy;
 mod scan;
 
+use std::path::PathBuf;
+
 use clap::CommandFactory as _;
 
+use crate::cache::{Store, Usage};
 use crate::checkpoint::CheckpointError;
 use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, WorkArgs};
-use crate::compare::CompareError;
+use crate::compare::{CompareError, PartError};
 use crate::error::ExitStatus;
 use crate::fs::FsError;
 use crate::policy::PolicyError;
@@ -73,6 +78,20 @@ pub enum CommandError {
     },
     #[error("`{reference}` is a remote checkpoint, which this version cannot read")]
     RemoteReference { reference: String },
+    #[error("cannot read `--shard`: {problem}")]
+    Shard { problem: String },
+    #[error("share {index} of {count} would be measured and lost")]
+    NoPart { index: u32, count: u32 },
+    #[error("cannot write the part")]
+    WritePart(#[source] serde_json::Error),
+    #[error("cannot read part `{}`", path.display())]
+    ReadPart {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("cannot join the parts")]
+    Parts(#[from] PartError),
     #[error("cannot read `--emit {text}`: {problem}")]
     Emit {
         text: String,
@@ -109,6 +128,11 @@ impl CommandError {
                 Some("leave out `--base`, or change `[base] ref` in the policy".to_owned())
             }
             Self::RemoteReference { .. } => Some("download it and pass the folder".to_owned()),
+            Self::NoPart { .. } => Some("add `--emit part=FILE`".to_owned()),
+            Self::ReadPart { .. } => {
+                Some("pass files that `check --shard K/N --emit part=FILE` wrote".to_owned())
+            }
+            Self::Parts(_) => Some("pass each of the N parts of one check once".to_owned()),
             Self::Emit { formats, .. } => Some(format!(
                 "write FORMAT=PATH with one of the formats {formats}"
             )),
@@ -116,7 +140,9 @@ impl CommandError {
                 "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),
             ),
             Self::UnknownTopic { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
-            Self::Compare(CompareError::Values { .. })
+            Self::Compare(CompareError::Values { .. } | CompareError::Parts(_))
+            | Self::Shard { .. }
+            | Self::WritePart(_)
             | Self::Policy(_)
             | Self::Template(_)
             | Self::Fs(_)
@@ -156,6 +182,7 @@ fn layout(printer: &Printer) -> Layout {
 pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
     match &cli.command {
         Command::Check(args) => check::run(args, printer),
+        Command::Merge(args) => merge::run(args, printer),
         Command::Scan(args) => scan::run(args, printer),
         Command::Policy(args) => policy::run(args),
         Command::Explain(args) => explain::run(args),
@@ -193,8 +220,41 @@ fn man() -> Result<Outcome, CommandError> {
     ))
 }
 
+/// The cache that the arguments name.
+fn open_cache(args: &WorkArgs) -> Result<Option<Store>, FsError> {
+    let folder = args
+        .cache
+        .as_deref()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.map(Store::open).transpose()
+}
+
+/// What the cache did; damage and unwritten entries are worth a warning.
+fn say_usage(store: Option<&Store>, printer: &Printer) {
+    let Some(store) = store else { return };
+    let Usage {
+        reused,
+        missing,
+        damaged,
+        unwritten,
+    } = store.usage();
+    printer.info(&format!(
+        "cache: {reused} results reused, {missing} computed"
+    ));
+    if damaged > 0 {
+        printer.warning(&format!(
+            "{damaged} entries of the cache were damaged and computed again"
+        ));
+    }
+    if unwritten > 0 {
+        printer.warning(&format!(
+            "{unwritten} results could not be written to the cache"
+        ));
+    }
+}
+
 /// Runs `work` on a pool of as many threads as asked, with BLAS on one thread each.
-fn on_pool<T: Send>(args: WorkArgs, work: impl FnOnce() -> T + Send) -> Result<T, CommandError> {
+fn on_pool<T: Send>(args: &WorkArgs, work: impl FnOnce() -> T + Send) -> Result<T, CommandError> {
     crate::spectrum::use_one_blas_thread();
     let threads = args.threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -1,5 +1,7 @@
 //! Entry by entry: what can be said of two tensors of the same shape without a spectrum.
 
+use serde::{Deserialize, Serialize};
+
 use crate::checkpoint::{Dtype, to_f64};
 
 /// Elements decoded at a time, so that a pair costs two small buffers beside its raw bytes.
@@ -23,13 +25,17 @@ impl Stored<'_> {
 }
 
 /// Sums over the entries of a pair; those of several pairs add up.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct PairSums {
     pub(super) count: u64,
     /// Sum of w0 * w.
+    #[serde(with = "bits")]
     pub(super) dot: f64,
+    #[serde(with = "bits")]
     pub(super) base_squares: f64,
+    #[serde(with = "bits")]
     pub(super) tuned_squares: f64,
+    #[serde(with = "bits")]
     pub(super) update_squares: f64,
     /// Entries that differ from the base rounded to the tuned tensor's dtype.
     pub(super) changed: u64,
@@ -147,4 +153,21 @@ pub(super) fn zero_rows(matrix: Stored<'_>, cols: usize) -> Vec<bool> {
                 .all(|part| to_f64(matrix.dtype, part).iter().all(|value| *value == 0.0))
         })
         .collect()
+}
+
+/// Numbers that may be NaN, which JSON cannot hold, as their bits.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde asks for this signature"
+    )]
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(value.to_bits())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
+    }
 }

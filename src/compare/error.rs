@@ -1,5 +1,6 @@
 //! Why a pair could not be compared at all.
 
+use super::PartError;
 use crate::checkpoint::CheckpointError;
 use crate::spectrum::SpectrumError;
 
@@ -9,6 +10,8 @@ use crate::spectrum::SpectrumError;
 pub enum CompareError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Parts(#[from] PartError),
     #[error("cannot compare layer `{layer}`")]
     Values {
         layer: String,

@@ -6,9 +6,12 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::entries::{PairSums, Stored, is_constant, zero_rows};
 use super::facts::{self, MatrixState};
 use super::{CompareError, Fact, LayerComparison, LayerKind, LayerMetrics, drift};
+use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::sha256_hex;
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::layer::{Form, LayerSource, Part};
@@ -55,16 +58,18 @@ impl TensorPair<'_> {
 }
 
 /// What one pair gave.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outcome {
     pub(super) base_sha256: String,
     pub(super) tuned_sha256: String,
     pub(super) layers: Vec<MeasuredLayer>,
     pub(super) facts: Vec<Fact>,
+    /// Not part of any result.
+    #[serde(skip)]
     pub(super) elapsed: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct MeasuredLayer {
     pub(super) comparison: LayerComparison,
     pub(super) sums: PairSums,
@@ -74,8 +79,9 @@ pub(super) struct MeasuredLayer {
     pub(super) constant: bool,
 }
 
-/// Reads and measures one pair.
-pub(super) fn measure(
+/// Reads and measures one pair, or takes from the store what was measured of the same bytes before.
+pub(super) fn measure_through(
+    store: Option<&Store>,
     pair: &TensorPair<'_>,
     base: &Checkpoint,
     tuned: &Checkpoint,
@@ -84,20 +90,58 @@ pub(super) fn measure(
     let started = Instant::now();
     let base_bytes = base.bytes(pair.base)?;
     let tuned_bytes = tuned.bytes(pair.tuned)?;
+    let hashes = (sha256_hex(&base_bytes), sha256_hex(&tuned_bytes));
+    let key = key_of(pair, &hashes, estimator);
+    let known: Option<Outcome> =
+        store.and_then(|store| store.get(&key, |bytes| serde_json::from_slice(bytes).ok()));
+    let mut outcome = if let Some(outcome) = known {
+        outcome
+    } else {
+        let outcome = measure(pair, (&base_bytes, &tuned_bytes), hashes, estimator)?;
+        if let (Some(store), Ok(payload)) = (store, serde_json::to_vec(&outcome)) {
+            store.put(&key, &payload);
+        }
+        outcome
+    };
+    outcome.elapsed = started.elapsed();
+    Ok(outcome)
+}
+
+/// Everything that decides a pair's outcome: program, estimator, names, dtypes, shape and bytes.
+fn key_of(pair: &TensorPair<'_>, hashes: &(String, String), estimator: &Estimator) -> Key {
+    Key::of(&[
+        "pair",
+        env!("CARGO_PKG_VERSION"),
+        &format!("{:?}", estimator.describe()),
+        &pair.tuned.name,
+        pair.base.dtype.as_str(),
+        pair.tuned.dtype.as_str(),
+        &format!("{:?}", pair.tuned.shape),
+        &hashes.0,
+        &hashes.1,
+    ])
+}
+
+fn measure(
+    pair: &TensorPair<'_>,
+    (base_bytes, tuned_bytes): (&[u8], &[u8]),
+    (base_sha256, tuned_sha256): (String, String),
+    estimator: &Estimator,
+) -> Result<Outcome, CompareError> {
     let mut outcome = Outcome {
-        base_sha256: sha256_hex(&base_bytes),
-        tuned_sha256: sha256_hex(&tuned_bytes),
+        base_sha256,
+        tuned_sha256,
         layers: Vec::new(),
         facts: Vec::new(),
         elapsed: Duration::ZERO,
     };
     for layer in &pair.layers {
         let base_part = Stored {
-            bytes: part_of(&base_bytes, pair.base, layer.part),
+            bytes: part_of(base_bytes, pair.base, layer.part),
             dtype: pair.base.dtype,
         };
         let tuned_part = Stored {
-            bytes: part_of(&tuned_bytes, pair.tuned, layer.part),
+            bytes: part_of(tuned_bytes, pair.tuned, layer.part),
             dtype: pair.tuned.dtype,
         };
         let whole = matches!(layer.part, Part::Whole);
@@ -126,7 +170,6 @@ pub(super) fn measure(
         })?;
         outcome.layers.push(measured);
     }
-    outcome.elapsed = started.elapsed();
     Ok(outcome)
 }
 

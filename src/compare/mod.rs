@@ -8,12 +8,13 @@ mod error;
 mod facts;
 mod measure;
 mod model_facts;
+mod part;
 mod prepare;
 mod run;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::code::FindingCode;
 use crate::layer::{LayerName, Role, Scope};
@@ -21,7 +22,8 @@ use crate::num::Finite;
 use crate::spectrum::metric::{Metric, MetricTable};
 
 pub use error::CompareError;
-pub use run::{Compared, compare};
+pub use part::{Part, PartError, Shard};
+pub use run::{Compared, Options, compare_part};
 
 /// Everything that was learnt about a pair; the only input of the verdict beside the policy.
 #[derive(Debug, Clone)]
@@ -46,7 +48,7 @@ pub struct CheckpointIdentity {
     pub digest: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LayerKind {
     Matrix,
@@ -54,7 +56,7 @@ pub enum LayerKind {
     Vector,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerComparison {
     pub name: LayerName,
     pub kind: LayerKind,
@@ -82,7 +84,7 @@ impl LayerComparison {
 
 /// Metrics of one matrix and the raw power-law fit behind them, which stays visible where the
 /// fit's numbers are withheld.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LayerMetrics {
     pub table: MetricTable,
     pub fit: Option<MetricTable>,
@@ -92,7 +94,7 @@ pub struct LayerMetrics {
 
 /// A hygiene observation: exact, with no limit that a policy could move. The policy only sets its
 /// level.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
     pub code: FindingCode,
     /// The tensor or layer, or `None` for the checkpoint as a whole.
@@ -122,7 +124,7 @@ pub struct Coverage {
     pub name_map: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedTensor {
     pub tensor: String,
     pub reason: String,

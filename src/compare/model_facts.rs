@@ -6,25 +6,21 @@ use std::collections::BTreeMap;
 use super::entries::PairSums;
 use super::facts;
 use super::measure::MeasuredLayer;
-use super::prepare::Prepared;
 use super::{Fact, LayerKind};
 use crate::checkpoint::{Checkpoint, CheckpointError, fingerprint::sha256_hex};
 use crate::code::FindingCode;
-use crate::layer::{LayerName, Role, Scope, tied_embedding};
+use crate::layer::{LayerName, Role, Scope, TiedAlias, tied_embedding};
 use crate::num::Finite;
 use crate::spectrum::metric::Metric;
 
 /// Below this cosine over all compared parameters, the base is another model.
 const WRONG_BASE_COSINE: f64 = 0.5;
 
-/// All facts that look at more than one layer.
-pub(super) fn of_model(
-    layers: &[MeasuredLayer],
-    prepared: &Prepared<'_>,
-    tuned: &Checkpoint,
-) -> Result<Vec<Fact>, CheckpointError> {
+/// All facts that look at more than one layer. `has_new_heads`: the tuned checkpoint has heads that the
+/// base lacks.
+pub(super) fn of_model(layers: &[MeasuredLayer], has_new_heads: bool) -> Vec<Fact> {
     let mut facts = Vec::new();
-    facts.extend(no_op(layers, prepared));
+    facts.extend(no_op(layers, has_new_heads));
     match wrong_base(layers) {
         // Against the wrong base every layer looks new; one finding says so.
         Some(fact) => facts.push(fact),
@@ -38,11 +34,11 @@ pub(super) fn of_model(
     }
     facts.extend(mixed_precision(layers));
     facts.extend(duplicates(layers));
-    facts.extend(untied(layers, prepared, tuned)?);
-    Ok(facts)
+    facts.extend(untied_pairs(layers));
+    facts
 }
 
-fn no_op(layers: &[MeasuredLayer], prepared: &Prepared<'_>) -> Option<Fact> {
+fn no_op(layers: &[MeasuredLayer], has_new_heads: bool) -> Option<Fact> {
     let has_matrix = layers
         .iter()
         .any(|layer| layer.comparison.kind == LayerKind::Matrix);
@@ -54,8 +50,7 @@ fn no_op(layers: &[MeasuredLayer], prepared: &Prepared<'_>) -> Option<Fact> {
     if !has_matrix || !body_unchanged {
         return None;
     }
-    let heads_changed =
-        !prepared.new_heads.is_empty() || !layers.iter().all(|layer| unchanged(&layer));
+    let heads_changed = has_new_heads || !layers.iter().all(|layer| unchanged(&layer));
     let rounded = layers.iter().any(|layer| !layer.comparison.identical);
     let how = if rounded {
         "equals the base rounded to its dtype"
@@ -164,32 +159,33 @@ fn duplicates(layers: &[MeasuredLayer]) -> Vec<Fact> {
     facts
 }
 
-/// Heads that the base ties to its embedding and the tuned checkpoint stores with other values.
-fn untied(
-    layers: &[MeasuredLayer],
-    prepared: &Prepared<'_>,
+/// Heads that only the tuned checkpoint stores, with other values than the embedding to which the base
+/// ties them.
+pub(super) fn untied_aliases(
+    aliases: &[TiedAlias],
     tuned: &Checkpoint,
 ) -> Result<Vec<Fact>, CheckpointError> {
-    let fact = |alias: &str, target: &str| {
-        Fact::plain(
-            FindingCode::UntiedEmbeddings,
-            Some(LayerName::new(alias)),
-            format!("differs from `{target}`, to which the base ties it"),
-        )
-    };
-    let mut facts = untied_pairs(layers, &fact);
-    for alias in prepared.tied_aliases.iter().filter(|alias| alias.in_tuned) {
+    let mut facts = Vec::new();
+    for alias in aliases.iter().filter(|alias| alias.in_tuned) {
         if let (Some(copy), Some(target)) = (tuned.tensor(&alias.name), tuned.tensor(&alias.target))
             && sha256_hex(&tuned.bytes(copy)?) != sha256_hex(&tuned.bytes(target)?)
         {
-            facts.push(fact(&alias.name, &alias.target));
+            facts.push(untied(&alias.name, &alias.target));
         }
     }
     Ok(facts)
 }
 
+fn untied(alias: &str, target: &str) -> Fact {
+    Fact::plain(
+        FindingCode::UntiedEmbeddings,
+        Some(LayerName::new(alias)),
+        format!("differs from `{target}`, to which the base ties it"),
+    )
+}
+
 /// Both checkpoints store the head; only the base's is a copy of the embedding.
-fn untied_pairs(layers: &[MeasuredLayer], fact: &dyn Fn(&str, &str) -> Fact) -> Vec<Fact> {
+fn untied_pairs(layers: &[MeasuredLayer]) -> Vec<Fact> {
     let by_name: BTreeMap<&str, &MeasuredLayer> = layers
         .iter()
         .map(|layer| (layer.comparison.name.as_str(), layer))
@@ -203,7 +199,7 @@ fn untied_pairs(layers: &[MeasuredLayer], fact: &dyn Fn(&str, &str) -> Fact) -> 
             && alias.base_sha256 == target.base_sha256
             && alias.tuned_sha256 != target.tuned_sha256
         {
-            facts.push(fact(name, target.comparison.name.as_str()));
+            facts.push(untied(name, target.comparison.name.as_str()));
         }
     }
     facts

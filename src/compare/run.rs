@@ -5,132 +5,138 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 
-use super::measure::{self, MeasuredLayer, Outcome, TensorPair};
+use super::measure::{self, TensorPair};
+use super::part::{Common, PairResult, Part, Shard, TensorLine};
 use super::prepare::{Prepared, prepare};
-use super::{CheckpointIdentity, CompareError, Comparison, Coverage, Fact, config, model_facts};
-use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest};
-use crate::checkpoint::{Checkpoint, Tensor};
+use super::{CompareError, Fact, config, model_facts};
+use crate::cache::Store;
+use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
 use crate::code::FindingCode;
-use crate::layer::natural_order;
 use crate::spectrum::Estimator;
 use crate::term::Progress;
 
-/// A comparison and how long each tensor took; times never enter the report.
+/// How to compare.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    pub estimator: &'a Estimator,
+    pub progress: &'a dyn Progress,
+    /// Where results of unchanged pairs are kept.
+    pub store: Option<&'a Store>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            estimator,
+            store,
+            progress: _,
+        } = self;
+        let mut fields = formatter.debug_struct("Options");
+        fields
+            .field("estimator", estimator)
+            .field("store", store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was compared and how long each tensor took; times never enter the report.
 #[derive(Debug)]
 pub struct Compared {
-    pub comparison: Comparison,
+    pub result: Part,
     pub timings: BTreeMap<String, Duration>,
 }
 
-/// Compares two open checkpoints. Runs on the current rayon pool; the result does not depend on the
-/// number of its threads.
+/// Compares two open checkpoints, or measures one share of their tensors;
+/// [`Comparison::from_parts`](super::Comparison::from_parts) joins the shares. Runs on the current rayon
+/// pool; the result does not depend on the number of its threads.
 ///
 /// # Errors
-///
 /// Only where weights cannot be read. What one layer's mathematics cannot do is said in that layer.
-pub fn compare(
+pub fn compare_part(
     base: &Checkpoint,
     tuned: &Checkpoint,
-    estimator: &Estimator,
-    progress: &dyn Progress,
+    shard: Shard,
+    options: Options<'_>,
 ) -> Result<Compared, CompareError> {
+    let Options {
+        estimator,
+        progress,
+        store,
+    } = options;
     let prepared = prepare(base, tuned);
-    let mut queue: Vec<&TensorPair<'_>> = prepared.pairs.iter().collect();
-    queue.sort_by_key(|pair| std::cmp::Reverse(pair.cost()));
+    let costs: Vec<u128> = prepared.pairs.iter().map(TensorPair::cost).collect();
+    // The costliest first, so that no worker is left with a large one at the end.
+    let queue: Vec<&TensorPair<'_>> = shard
+        .select(&costs)
+        .into_iter()
+        .map(|index| &prepared.pairs[index])
+        .collect();
     progress.start(queue.len(), queue.iter().map(|pair| pair.bytes()).sum());
     let measured = queue
         .par_iter()
         .map(|pair| {
-            let outcome = measure::measure(pair, base, tuned, estimator)?;
+            let outcome = measure::measure_through(store, pair, base, tuned, estimator)?;
             progress.advance(pair.bytes(), &pair.tuned.name);
-            Ok((*pair, outcome))
+            let elapsed = outcome.elapsed;
+            let result = PairResult {
+                base: line(pair.base, &outcome.base_sha256),
+                tuned: line(pair.tuned, &outcome.tuned_sha256),
+                outcome,
+            };
+            Ok((result, elapsed))
         })
         .collect::<Result<Vec<_>, CompareError>>();
     progress.finish();
-    assemble(measured?, &prepared, base, tuned, estimator)
-}
-
-fn assemble(
-    mut measured: Vec<(&TensorPair<'_>, Outcome)>,
-    prepared: &Prepared<'_>,
-    base: &Checkpoint,
-    tuned: &Checkpoint,
-    estimator: &Estimator,
-) -> Result<Compared, CompareError> {
-    measured.sort_by(|(left, _), (right, _)| natural_order(&left.tuned.name, &right.tuned.name));
-    let digests = digests(&measured);
-    let mut facts: Vec<Fact> = prepared.facts.clone();
-    let mut layers: Vec<MeasuredLayer> = Vec::new();
+    let common = common(&prepared, base, tuned, estimator)?;
     let mut timings = BTreeMap::new();
-    for (pair, outcome) in measured {
-        timings.insert(pair.tuned.name.clone(), outcome.elapsed);
-        facts.extend(outcome.facts);
-        layers.extend(outcome.layers);
+    let mut results = Vec::new();
+    for (result, elapsed) in measured? {
+        timings.insert(result.tuned.name.clone(), elapsed);
+        results.push(result);
     }
-    facts.extend(model_facts::of_model(&layers, prepared, tuned)?);
-    facts.extend(config::of_side_files(base, tuned));
-    facts.extend(tuned.defects().iter().map(|defect| {
-        Fact::plain(
-            FindingCode::CorruptFile,
-            None,
-            format!("`{}`: {}", defect.file, defect.message),
-        )
-    }));
-    let coverage = Coverage {
-        compared: layers.len(),
-        skipped: prepared.skipped.len(),
-        parameters_share: share(prepared.compared_parameters, prepared.total_parameters),
-        reasons: prepared.skipped.clone(),
-        name_map: prepared.name_map.clone(),
-    };
-    let (base_digest, tuned_digest) = digests;
-    let comparison = Comparison {
-        base: identity(base, base_digest),
-        tuned: identity(tuned, tuned_digest),
-        layers: layers.into_iter().map(|layer| layer.comparison).collect(),
-        facts,
-        coverage,
-        estimator: estimator.describe(),
-    };
     Ok(Compared {
-        comparison,
+        result: Part::new(shard, common, results),
         timings,
     })
 }
 
-fn identity(checkpoint: &Checkpoint, digest: String) -> CheckpointIdentity {
-    CheckpointIdentity {
-        reference: checkpoint.reference().to_owned(),
-        revision: None,
-        digest,
-    }
+/// What is known before any weight is read, but for the few tensors that may be tied.
+fn common(
+    prepared: &Prepared<'_>,
+    base: &Checkpoint,
+    tuned: &Checkpoint,
+    estimator: &Estimator,
+) -> Result<Common, CheckpointError> {
+    let mut facts: Vec<Fact> = prepared.facts.clone();
+    facts.extend(model_facts::untied_aliases(&prepared.tied_aliases, tuned)?);
+    facts.extend(config::of_side_files(base, tuned));
+    facts.extend(tuned.defects().iter().map(|defect| {
+        let message = format!("`{}`: {}", defect.file, defect.message);
+        Fact::plain(FindingCode::CorruptFile, None, message)
+    }));
+    Ok(Common {
+        base: base.reference().to_owned(),
+        tuned: tuned.reference().to_owned(),
+        estimator: estimator.describe(),
+        facts,
+        skipped: prepared.skipped.clone(),
+        name_map: prepared.name_map.clone(),
+        compared_parameters: prepared.compared_parameters,
+        total_parameters: prepared.total_parameters,
+        has_new_heads: !prepared.new_heads.is_empty(),
+        tensors: prepared
+            .pairs
+            .iter()
+            .map(|pair| pair.tuned.name.clone())
+            .collect(),
+    })
 }
 
-/// Digests of the compared tensors of base and tuned.
-fn digests(measured: &[(&TensorPair<'_>, Outcome)]) -> (String, String) {
-    let base = measured
-        .iter()
-        .map(|(pair, outcome)| line(pair.base, &outcome.base_sha256));
-    let tuned = measured
-        .iter()
-        .map(|(pair, outcome)| line(pair.tuned, &outcome.tuned_sha256));
-    (checkpoint_digest(base), checkpoint_digest(tuned))
-}
-
-fn line<'a>(tensor: &'a Tensor, sha256: &'a str) -> TensorDigest<'a> {
-    TensorDigest {
-        name: &tensor.name,
-        dtype: tensor.dtype.as_str(),
-        shape: &tensor.shape,
-        sha256,
-    }
-}
-
-/// Nothing to compare is a share of 0.
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
+fn line(tensor: &Tensor, sha256: &str) -> TensorLine {
+    TensorLine {
+        name: tensor.name.clone(),
+        dtype: tensor.dtype.as_str().to_owned(),
+        shape: tensor.shape.clone(),
+        sha256: sha256.to_owned(),
     }
 }

@@ -16,7 +16,7 @@ mod tied;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::form::{Form, LayerSource, Part, layers_of};
 pub use self::naming::{LayerTraits, describe, head_word, is_buffer};
@@ -27,7 +27,7 @@ pub use self::tied::{TiedAlias, tied_embedding};
 
 /// Name of a layer as the report shows it: the tensor's name in the tuned checkpoint, with `[7]`
 /// behind it for one expert of a fused tensor. Raw text from a checkpoint: renderers escape it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LayerName(String);
 
@@ -48,7 +48,7 @@ impl fmt::Display for LayerName {
 }
 
 /// Whether the policy's rules apply by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Judged.

@@ -149,7 +149,8 @@ impl FromStr for Metric {
 
 /// One layer's measurements. A metric that is absent was not asked for; one that has no value says
 /// why ([`Measured`]).
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MetricTable(BTreeMap<Metric, Measured>);
 
 impl MetricTable {

@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod cache;
 mod demo;
 mod docs;
 mod edges;
@@ -19,4 +20,5 @@ mod hygiene;
 mod policy;
 mod report;
 mod scan;
+mod shards;
 mod support;

@@ -24,6 +24,8 @@ pub(crate) fn tunegate() -> Command {
         "TUNEGATE_ADVISORY",
         "TUNEGATE_TEMPLATES",
         "TUNEGATE_THREADS",
+        "TUNEGATE_CACHE",
+        "TUNEGATE_SHARD",
     ] {
         command.env_remove(name);
     }

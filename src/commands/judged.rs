@@ -1,0 +1,157 @@
+//! From a comparison to a judged report and its outputs: what `check`, `merge` and `demo` share.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+use super::emit::Emit;
+use super::{CommandError, layout};
+use crate::cli::CheckFormat;
+use crate::code::Level;
+use crate::compare::Comparison;
+use crate::error::ExitStatus;
+use crate::fs;
+use crate::policy::Policy;
+use crate::report::{PolicyIdentity, Report, Templates, human, json, markdown};
+use crate::term::Printer;
+use crate::verdict::{Verdict, judge};
+
+/// What `--emit` of `check` and `merge` can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Report(CheckFormat),
+    /// `key=value` lines for a CI system's step outputs.
+    Outputs,
+    /// Seconds by tensor, apart from the report, whose bytes do not depend on the clock.
+    Timings,
+    /// A share of a comparison, for `merge`.
+    Part,
+}
+
+/// Formats of a judged report.
+pub(super) const FORMATS: &[(&str, Format)] = &[
+    ("human", Format::Report(CheckFormat::Human)),
+    ("json", Format::Report(CheckFormat::Json)),
+    ("markdown", Format::Report(CheckFormat::Markdown)),
+    ("outputs", Format::Outputs),
+    ("timings", Format::Timings),
+];
+
+/// How long the work took.
+#[derive(Debug, Default)]
+pub(super) struct Timings {
+    pub(super) total: Duration,
+    pub(super) tensors: BTreeMap<String, Duration>,
+}
+
+/// Judges a comparison by a policy, as of today in UTC.
+pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) -> Report {
+    let today = Offset::UTC.to_datetime(Timestamp::now()).date();
+    let judgement = judge(&comparison, policy, today);
+    let policy = PolicyIdentity {
+        name: policy.name.clone(),
+        digest: policy.digest.clone(),
+        source: policy.source.clone(),
+    };
+    Report {
+        comparison,
+        judgement,
+        policy,
+        advisory,
+    }
+}
+
+pub(super) fn status(report: &Report) -> ExitStatus {
+    match report.judgement.verdict {
+        Verdict::Pass | Verdict::Warn => ExitStatus::Sound,
+        Verdict::Fail if report.advisory => ExitStatus::Sound,
+        Verdict::Fail => ExitStatus::Unsound,
+        Verdict::Inconclusive => ExitStatus::Inconclusive,
+    }
+}
+
+/// The base to use: the given one, or the one that the policy pins; both must agree.
+pub(super) fn base_reference(given: Option<&str>, policy: &Policy) -> Result<String, CommandError> {
+    let pinned = policy.base.as_ref().map(|pin| pin.reference.as_str());
+    match (given.filter(|text| !text.is_empty()), pinned) {
+        (Some(given), Some(pinned)) if given != pinned => Err(CommandError::OtherBase {
+            given: given.to_owned(),
+            pinned: pinned.to_owned(),
+            policy: policy.source.clone(),
+        }),
+        (Some(reference), _) | (None, Some(reference)) => Ok(reference.to_owned()),
+        (None, None) => Err(CommandError::NoBase {
+            policy: policy.source.clone(),
+        }),
+    }
+}
+
+pub(super) fn render(
+    report: &Report,
+    format: CheckFormat,
+    templates: &Templates,
+    layout: human::Layout,
+) -> Result<String, CommandError> {
+    Ok(match format {
+        CheckFormat::Human => human::render(report, templates, layout)?,
+        CheckFormat::Json => json::render(report),
+        CheckFormat::Markdown => markdown::render(report, templates)?,
+    })
+}
+
+/// Writes every `--emit` and returns the document for stdout.
+pub(super) fn publish(
+    report: &Report,
+    timings: &Timings,
+    emits: &[Emit<Format>],
+    format: CheckFormat,
+    templates: &Templates,
+    printer: &Printer,
+) -> Result<String, CommandError> {
+    for emit in emits {
+        let text = match emit.format {
+            Format::Report(format) => render(report, format, templates, human::Layout::default())?,
+            Format::Outputs => outputs(report),
+            Format::Timings => timings.render(),
+            Format::Part => continue,
+        };
+        fs::write_atomic(&emit.path, text.as_bytes())?;
+    }
+    render(report, format, templates, layout(printer))
+}
+
+fn outputs(report: &Report) -> String {
+    let count = |level: Level| {
+        report
+            .judgement
+            .findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    format!(
+        "verdict={}\nfail-count={}\nwarn-count={}\n",
+        report.judgement.verdict.as_str(),
+        count(Level::Fail),
+        count(Level::Warn)
+    )
+}
+
+impl Timings {
+    pub(super) fn render(&self) -> String {
+        let seconds = |elapsed: &Duration| serde_json::Value::from(elapsed.as_secs_f64());
+        let tensors: serde_json::Map<String, serde_json::Value> = self
+            .tensors
+            .iter()
+            .map(|(name, elapsed)| (name.clone(), seconds(elapsed)))
+            .collect();
+        let document = serde_json::json!({
+            "unit": "seconds",
+            "total": seconds(&self.total),
+            "tensors": tensors,
+        });
+        format!("{document:#}\n")
+    }
+}
