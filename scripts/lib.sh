@@ -28,7 +28,8 @@ cargo_version() { cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9.]*\).*/\
 
 # A cargo that is new enough: the machine's, or one that rustup brings.
 need_cargo() {
-  [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"
+  # shellcheck source=/dev/null
+  if [ -f "$HOME/.cargo/env" ]; then . "$HOME/.cargo/env"; fi
   local found
   found=$(cargo_version)
   if [ -n "$found" ] && at_least "$found" "$MSRV"; then return 0; fi
@@ -39,6 +40,7 @@ need_cargo() {
     else
       need_packages curl ca-certificates
       curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain none
+      # shellcheck source=/dev/null
       . "$HOME/.cargo/env"
     fi
   fi
