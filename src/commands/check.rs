@@ -89,6 +89,9 @@ fn compare_share(
     let base = open(base)?;
     refuse_corrupt(&base)?;
     let tuned = open(tuned)?;
+    for checkpoint in [&base, &tuned] {
+        warn_of_unread_files(checkpoint, printer);
+    }
     let estimator = Estimator::default();
     let store = open_cache(work)?;
     let progress = printer.progress();
@@ -120,6 +123,16 @@ pub(super) fn open(reference: &str) -> Result<Checkpoint, CommandError> {
         });
     }
     Ok(Checkpoint::open(Path::new(reference), reference)?)
+}
+
+/// Weights that lie in the folder and belong to no model in it.
+pub(super) fn warn_of_unread_files(checkpoint: &Checkpoint, printer: &Printer) {
+    for file in checkpoint.unread_files() {
+        let reference = checkpoint.reference();
+        printer.warning(&format!(
+            "`{file}` in `{reference}` is not part of the model and not read"
+        ));
+    }
 }
 
 /// Nothing can be judged against a base that is not whole.

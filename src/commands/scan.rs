@@ -1,6 +1,6 @@
 //! `tunegate scan`: the spectral table of one checkpoint.
 
-use super::check::open;
+use super::check::{open, warn_of_unread_files};
 use super::emit;
 use super::{CommandError, Outcome, on_pool};
 use crate::checkpoint::{Checkpoint, to_f64};
@@ -22,6 +22,7 @@ const FORMATS: &[(&str, ScanFormat)] = &[
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
     let checkpoint = open(&args.reference)?;
+    warn_of_unread_files(&checkpoint, printer);
     for defect in checkpoint.defects() {
         printer.warning(&format!("`{}`: {}", defect.file, defect.message));
     }

@@ -77,7 +77,19 @@ pub(super) fn of_side_files(base: &Checkpoint, tuned: &Checkpoint) -> Vec<Fact> 
         (None, None) => {}
     }
     tokenizers(base, tuned, &mut facts);
+    facts.extend(quantised_side(base, tuned));
     facts
+}
+
+/// Only one side says that its weights are quantised: what is left to compare is not the model.
+fn quantised_side(base: &Checkpoint, tuned: &Checkpoint) -> Option<Fact> {
+    let (side, method) = match (base.quantisation_method(), tuned.quantisation_method()) {
+        (Some(method), None) => ("base", method),
+        (None, Some(method)) => ("tuned checkpoint", method),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let message = format!("only the {side} is quantised (`{method}`)");
+    Some(Fact::plain(FindingCode::MixedPrecisionPair, None, message))
 }
 
 fn changed(message: String) -> Fact {

@@ -174,3 +174,16 @@ fn from_f32_to_bf16_is_no_downgrade() {
         serde_json::json!([WIDTH, WIDTH])
     );
 }
+
+#[test]
+fn a_quantised_base_against_plain_weights_is_mixed_precision() {
+    let quantised = |checkpoint: crate::support::tiny::TinyCheckpoint| {
+        checkpoint.config_field(
+            "quantization_config",
+            serde_json::json!({"quant_method": "gptq"}),
+        )
+    };
+    let judged = judge(&quantised(base()), &sound());
+    judged.has("mixed-precision-pair", &[(None, "warn")]);
+    judge(&quantised(base()), &quantised(sound())).lacks("mixed-precision-pair");
+}
