@@ -27,7 +27,7 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
-pub use self::decode::{to_f32, to_f64};
+pub use self::decode::{decode_f32, decode_f64, to_f32, to_f64};
 pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;
 pub use self::header::HeaderError;

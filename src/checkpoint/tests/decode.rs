@@ -120,3 +120,12 @@ proptest! {
         prop_assert_eq!(read, doubles.iter().map(|value| value.to_bits()).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn every_half_is_what_its_own_library_says() {
+    let codes: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
+    let expected = (0..=u16::MAX).map(|code| half::f16::from_bits(code).to_f32());
+    for (found, expected) in to_f32(Dtype::F16, &codes).iter().zip(expected) {
+        assert!(found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan()));
+    }
+}
