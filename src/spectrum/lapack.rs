@@ -1,4 +1,4 @@
-//! The only file that calls LAPACK and BLAS.
+//! The drivers of LAPACK and BLAS; only `banded` calls foreign routines beside this file.
 //!
 //! Singular values come from the Gram matrix of the shorter side: `?syrk` costs N M^2 and the
 //! symmetric tridiagonal reduction 4/3 M^3 flops, against 4 N M^2 for a bidiagonal SVD. Its price is
@@ -14,14 +14,9 @@ use ndarray::{Array2, ArrayView2, Axis, NdFloat};
 // Names the crate that links OpenBLAS; the routines are called through their C declarations.
 use ndarray_linalg as _;
 
+use super::banded::{Banded, TWO_STAGE_FROM};
 use super::error::SpectrumError;
 use super::matrix::Arithmetic;
-
-/// From this side on the two-stage reduction is faster than the one-stage one. One thread, OpenBLAS
-/// 0.3.21, seconds for one-stage against two-stage: f64 2048 0.66/0.64, 3072 2.77/1.95, 4096
-/// 6.41/4.21; f32 2048 0.33/0.38, 3072 1.22/1.13, 4096 3.54/3.02; below 1024 it is 1.4 to 2 times
-/// slower.
-const TWO_STAGE_FROM: usize = 2560;
 
 unsafe extern "C" {
     fn openblas_set_num_threads(threads: c_int);
@@ -61,7 +56,6 @@ impl<T> EigenArguments<'_, T> {
 pub(super) trait Real: NdFloat + Into<f64> {
     const ARITHMETIC: Arithmetic;
     const ONE_STAGE: &'static str;
-    const TWO_STAGE: &'static str;
     const SELECTED: &'static str;
     /// Binary exponent up to which entries need no scaling before they are squared and summed.
     const SAFE_EXPONENT: i32;
@@ -77,7 +71,7 @@ pub(super) trait Real: NdFloat + Into<f64> {
     /// # Safety
     /// `matrix` is n x n, `values` has n elements, and the work arrays have at least the size that a
     /// query with the same `job` gave (1 for a query).
-    unsafe fn syevd(two_stage: bool, job: u8, arguments: &mut EigenArguments<'_, Self>) -> c_int;
+    unsafe fn syevd(job: u8, arguments: &mut EigenArguments<'_, Self>) -> c_int;
 
     /// Pairs `first..=n` (ascending, from 1) into `vectors`.
     ///
@@ -91,12 +85,11 @@ pub(super) trait Real: NdFloat + Into<f64> {
 }
 
 macro_rules! real {
-    ($real:ty, $arithmetic:ident, $exponent:literal, $syrk:ident, $one:ident, $two:ident, $selected:ident,
-     $one_name:literal, $two_name:literal, $selected_name:literal) => {
+    ($real:ty, $arithmetic:ident, $exponent:literal, $syrk:ident, $one:ident, $selected:ident,
+     $one_name:literal, $selected_name:literal) => {
         impl Real for $real {
             const ARITHMETIC: Arithmetic = Arithmetic::$arithmetic;
             const ONE_STAGE: &'static str = $one_name;
-            const TWO_STAGE: &'static str = $two_name;
             const SELECTED: &'static str = $selected_name;
             const SAFE_EXPONENT: i32 = $exponent;
             const LARGEST_FACTOR: i32 = -(Self::MIN_EXP - 1);
@@ -129,21 +122,12 @@ macro_rules! real {
                 }
             }
 
-            unsafe fn syevd(
-                two_stage: bool,
-                job: u8,
-                arguments: &mut EigenArguments<'_, Self>,
-            ) -> c_int {
+            unsafe fn syevd(job: u8, arguments: &mut EigenArguments<'_, Self>) -> c_int {
                 let (work_size, integer_work_size) = arguments.work_sizes();
-                let routine = if two_stage {
-                    lapack_sys::$two
-                } else {
-                    lapack_sys::$one
-                };
                 let mut info = 0;
                 // SAFETY: all pointers are to live values, with lengths that the caller vouches for.
                 unsafe {
-                    routine(
+                    lapack_sys::$one(
                         (&raw const job).cast::<c_char>(),
                         b"L".as_ptr().cast::<c_char>(),
                         &raw const arguments.n,
@@ -206,13 +190,11 @@ macro_rules! real {
 real!(
     f64,
     F64,
-    300,
+    240,
     cblas_dsyrk,
     dsyevd_,
-    dsyevd_2stage_,
     dsyevr_,
     "dsyevd",
-    "dsyevd_2stage",
     "dsyevr"
 );
 real!(
@@ -221,10 +203,8 @@ real!(
     20,
     cblas_ssyrk,
     ssyevd_,
-    ssyevd_2stage_,
     ssyevr_,
     "ssyevd",
-    "ssyevd_2stage",
     "ssyevr"
 );
 
@@ -276,9 +256,35 @@ impl<T: Real> Gram<T> {
         })
     }
 
+    /// The Gram matrix (upper triangle, row-major) of a rows x cols matrix times 2^-exponent.
+    pub(super) fn new(matrix: Vec<T>, rows: usize, cols: usize, exponent: i32) -> Self {
+        Self {
+            matrix,
+            side: rows.min(cols),
+            rows,
+            cols,
+            exponent,
+        }
+    }
+
     /// All singular values, descending; what rounding made negative is zero.
-    pub(super) fn singular_values(mut self) -> Result<Vec<f64>, SpectrumError> {
-        let values = self.solve(b'N')?;
+    pub(super) fn singular_values(mut self) -> Result<Vec<f64>, SpectrumError>
+    where
+        T: Banded,
+    {
+        let values = if self.side < TWO_STAGE_FROM {
+            self.solve(b'N')?
+        } else {
+            let Self { rows, cols, .. } = self;
+            T::eigenvalues(&mut self.matrix, self.side).map_err(|(routine, info)| {
+                SpectrumError::Lapack {
+                    routine,
+                    rows,
+                    cols,
+                    info,
+                }
+            })?
+        };
         Ok(self.to_singular(&values))
     }
 
@@ -317,17 +323,10 @@ impl<T: Real> Gram<T> {
 
     /// Eigenvalues, ascending; with job `V` the matrix is replaced by the vectors.
     fn solve(&mut self, job: u8) -> Result<Vec<T>, SpectrumError> {
-        // The two-stage routines compute no vectors.
-        let two_stage = job == b'N' && self.side >= TWO_STAGE_FROM;
-        let routine = if two_stage {
-            T::TWO_STAGE
-        } else {
-            T::ONE_STAGE
-        };
         let mut values = vec![T::zero(); self.side];
-        self.run(routine, &mut values, |arguments| {
+        self.run(T::ONE_STAGE, &mut values, |arguments| {
             // SAFETY: `run` gives a consistent problem of side n.
-            unsafe { T::syevd(two_stage, job, arguments) }
+            unsafe { T::syevd(job, arguments) }
         })?;
         Ok(values)
     }
@@ -421,16 +420,21 @@ fn scaling_exponent<T: Real>(matrix: &ArrayView2<'_, T>) -> Result<i32, Spectrum
     if count > 0 {
         return Err(SpectrumError::NonFinite { rows, cols, count });
     }
+    Ok(scaling_exponent_of::<T>(largest))
+}
+
+/// Zero where entries of up to that size can be squared as they are; else its binary exponent.
+pub(super) fn scaling_exponent_of<T: Real>(largest: f64) -> i32 {
     if largest <= 0.0 {
-        return Ok(0);
+        return 0;
     }
     #[expect(clippy::cast_possible_truncation, reason = "between -1075 and 1024")]
     let exponent = (largest.log2().floor() as i32).clamp(-T::LARGEST_FACTOR, T::LARGEST_FACTOR);
-    Ok(if exponent.abs() <= T::SAFE_EXPONENT {
+    if exponent.abs() <= T::SAFE_EXPONENT {
         0
     } else {
         exponent
-    })
+    }
 }
 
 /// Singular values of an f64 matrix straight from a bidiagonal SVD (`dgesdd`), descending. Slower

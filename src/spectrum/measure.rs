@@ -6,6 +6,7 @@ use super::estimator::Estimator;
 use super::matrix::{Arithmetic, Matrix};
 use super::metric::{Metric, MetricTable};
 use super::singular::Spectrum;
+use super::stream::Stored;
 use super::tail::{self, TailFit};
 use crate::num::{Measured, Reason};
 
@@ -72,6 +73,24 @@ pub fn measure(
     Ok((spectrum, measured))
 }
 
+/// Measures a stored rows x cols matrix without ever holding it decoded; `storage_noise` is that of
+/// its dtype. One that cannot be decomposed says so in its metrics, as in [`unmeasured`].
+pub fn measure_stored(
+    stored: Stored<'_>,
+    rows: usize,
+    cols: usize,
+    estimator: &Estimator,
+) -> CheckpointMetrics {
+    let entries = EntryStatistics::of_stored(stored.dtype, stored.bytes);
+    match Spectrum::of_stored(stored, rows, cols, estimator.arithmetic(rows, cols)) {
+        Ok(spectrum) => {
+            let noise = stored.dtype.rounding_noise();
+            metrics(&spectrum, &entries, noise, estimator)
+        }
+        Err(error) => unmeasured_entries((rows, cols), &entries, &Reason::new(error.to_string())),
+    }
+}
+
 /// Every metric of one checkpoint's matrix from its spectrum and entries; `storage_noise` as in
 /// [`measure`].
 pub fn metrics(
@@ -98,12 +117,21 @@ pub fn metrics(
 
 /// The table of a matrix that could not be decomposed: every metric is there, with `reason`.
 pub fn unmeasured(matrix: &Matrix, reason: &Reason) -> CheckpointMetrics {
+    unmeasured_entries(matrix.shape(), &EntryStatistics::of(matrix), reason)
+}
+
+/// As [`unmeasured`], for a rows x cols matrix with these entries.
+fn unmeasured_entries(
+    (rows, cols): (usize, usize),
+    entries: &EntryStatistics,
+    reason: &Reason,
+) -> CheckpointMetrics {
     let mut table = MetricTable::default();
-    set_shape(&mut table, matrix.rows(), matrix.cols());
+    set_shape(&mut table, rows, cols);
     for metric in OF_THE_SPECTRUM.into_iter().chain(OF_THE_FIT) {
         table.set(metric, Measured::Failed(reason.clone()));
     }
-    set_entries(&mut table, &EntryStatistics::of(matrix));
+    set_entries(&mut table, entries);
     CheckpointMetrics {
         table,
         fit: None,

@@ -13,12 +13,13 @@
 //!
 //! Invariants: no metric is NaN or a sentinel, each is a number or says why there is none; scaling or
 //! transposing a matrix changes no scale-free metric; nothing here depends on the number of threads.
-//! Memory for one matrix: the matrix itself, M^2 elements, and workspace of the order of M times the
-//! block size.
+//! A stored matrix is decoded a panel at a time. Memory for one: its bytes, M^2 elements, a panel of
+//! 32 MiB, and workspace of the order of M times the band width.
 //!
 //! [`weightwatcher`] computes the numbers of another tool, its quirks included, from a bidiagonal
 //! SVD in f64; nothing else uses it.
 
+mod banded;
 mod entries;
 mod error;
 mod estimator;
@@ -30,6 +31,7 @@ pub mod metric;
 mod pair;
 mod scan;
 mod singular;
+mod stream;
 mod tail;
 pub mod weightwatcher;
 
@@ -42,8 +44,11 @@ pub use estimator::Estimator;
 pub use intruders::{Intruders, LeftBasis, intruders};
 pub use lapack::use_one_blas_thread;
 pub use matrix::{Arithmetic, Matrix};
-pub use measure::{CheckpointMetrics, entry_metrics, measure, metrics, rank_loss, unmeasured};
+pub use measure::{
+    CheckpointMetrics, entry_metrics, measure, measure_stored, metrics, rank_loss, unmeasured,
+};
 pub use pair::{esd_distance, wasserstein_log10};
 pub use scan::{Scan, ScannedMatrix, matrix_of, part_of, scan};
 pub use singular::Spectrum;
+pub use stream::Stored;
 pub use tail::{TailFit, fit_at_tail_count, hill};

@@ -2,11 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::{Arithmetic, CheckpointMetrics, Estimator, Matrix, SpectrumError, measure, unmeasured};
+use super::{
+    Arithmetic, CheckpointMetrics, Estimator, Matrix, SpectrumError, Stored, measure_stored,
+};
 use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest, sha256_hex};
 use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor, to_f32, to_f64};
 use crate::layer::{Form, LayerSource, Part, natural_order};
-use crate::num::Reason;
 use crate::term::Progress;
 
 /// What a scan gives: the matrices in natural order of their names, and what was left out.
@@ -100,18 +101,15 @@ fn of_layer(
     bytes: &[u8],
     estimator: &Estimator,
 ) -> ScannedMatrix {
-    let part = part_of(bytes, tensor, source.part);
+    let stored = Stored {
+        dtype: tensor.dtype,
+        bytes: part_of(bytes, tensor, source.part),
+    };
     let (rows, cols) = match source.form {
         Form::Matrix { rows, cols } => (rows, cols),
         Form::Vector | Form::NotAMatrix(_) => (0, 0),
     };
-    let metrics = match matrix_of(tensor.dtype, part, rows, cols, estimator) {
-        Ok(matrix) => match measure(&matrix, tensor.dtype.rounding_noise(), estimator) {
-            Ok((_, metrics)) => metrics,
-            Err(error) => unmeasured(&matrix, &Reason::new(error.to_string())),
-        },
-        Err(_) => CheckpointMetrics::default(),
-    };
+    let metrics = measure_stored(stored, rows, cols, estimator);
     ScannedMatrix {
         source,
         dtype: tensor.dtype,

@@ -1,11 +1,9 @@
 //! All singular values of one matrix.
 
-use super::error::SpectrumError;
 use super::estimator::Estimator;
-use super::lapack::Gram;
-use super::matrix::{Arithmetic, Matrix};
+use super::matrix::Arithmetic;
 use super::tail::{self, TailFit};
-use crate::num::{self, Reason};
+use crate::num::Reason;
 
 /// An eigenvalue of the Gram matrix that should be zero comes out as up to `eps lambda_1` times
 /// `RESOLUTION_OFFSET + RESOLUTION_SLOPE sqrt N`. Over matrices of exactly half rank from 16 x 16 to 3000 x
@@ -26,27 +24,21 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// Decomposes `matrix` in its own arithmetic through the Gram matrix of the shorter side
-    /// (N M^2 + 4/3 M^3 flops; memory: one copy of the M x M Gram matrix, plus one of the matrix if
-    /// its largest entry is so extreme that it must be scaled).
-    ///
-    /// # Errors
-    /// If the matrix is empty or holds an entry that is not finite, or if LAPACK fails.
-    pub fn of(matrix: &Matrix) -> Result<Self, SpectrumError> {
-        let singular_values = match matrix {
-            Matrix::F64(entries) => Gram::of(&entries.view())?.singular_values()?,
-            Matrix::F32(entries) => Gram::of(&entries.view())?.singular_values()?,
-        };
-        let (rows, cols) = matrix.shape();
+    pub(super) fn from_parts(
+        (rows, cols): (usize, usize),
+        arithmetic: Arithmetic,
+        singular_values: Vec<f64>,
+        frobenius_norm: f64,
+    ) -> Self {
         let largest = singular_values.first().copied().unwrap_or(0.0);
-        Ok(Self {
+        Self {
             rows,
             cols,
-            arithmetic: matrix.arithmetic(),
-            frobenius_norm: frobenius_norm(matrix, largest),
-            resolution: resolution(largest, rows.max(cols), matrix.arithmetic()),
+            arithmetic,
+            resolution: resolution(largest, rows.max(cols), arithmetic),
             singular_values,
-        })
+            frobenius_norm,
+        }
     }
 
     pub fn rows(&self) -> usize {
@@ -118,38 +110,4 @@ impl Spectrum {
 pub(super) fn resolution(largest: f64, longer_side: usize, arithmetic: Arithmetic) -> f64 {
     let units = RESOLUTION_OFFSET + RESOLUTION_SLOPE * (longer_side as f64).sqrt();
     largest * (units * arithmetic.epsilon()).sqrt()
-}
-
-/// `scale` is a number of the size of the norm; dividing by it keeps squares within range.
-fn frobenius_norm(matrix: &Matrix, scale: f64) -> f64 {
-    if scale <= 0.0 {
-        return 0.0;
-    }
-    let sum: f64 = match matrix {
-        Matrix::F64(entries) => {
-            sum_of_blocks(entries.iter().copied(), |entry| (entry / scale).powi(2))
-        }
-        Matrix::F32(entries) => sum_of_blocks(entries.iter().copied(), |entry| {
-            (f64::from(entry) / scale).powi(2)
-        }),
-    };
-    num::max(sum, 0.0).sqrt() * scale
-}
-
-/// Sums blocks first and then their sums: the rounding error grows with the root of the count.
-fn sum_of_blocks<T>(mut entries: impl Iterator<Item = T>, term: impl Fn(T) -> f64) -> f64 {
-    const BLOCK: usize = 4096;
-    let mut total = 0.0;
-    loop {
-        let mut count = 0;
-        let mut block = 0.0;
-        for entry in entries.by_ref().take(BLOCK) {
-            block += term(entry);
-            count += 1;
-        }
-        total += block;
-        if count < BLOCK {
-            return total;
-        }
-    }
 }
