@@ -18,7 +18,21 @@ impl Dtype {
             Self::F16 => half::f16::from_f32(value as f32).to_f64(),
             Self::Bf16 => half::bf16::from_f32(value as f32).to_f64(),
             Self::F8E4M3 | Self::F8E5M2 | Self::F8E4M3Fnuz | Self::F8E5M2Fnuz => {
-                round_to_byte(self, value)
+                round_to_byte(&byte_values(self), value)
+            }
+        }
+    }
+
+    /// Rounds each value as [`Self::round`] does.
+    pub fn round_all(self, values: &mut [f64]) {
+        if self.bytes() == 1 {
+            let codes = byte_values(self);
+            for value in values {
+                *value = round_to_byte(&codes, *value);
+            }
+        } else {
+            for value in values {
+                *value = self.round(*value);
             }
         }
     }
@@ -26,13 +40,17 @@ impl Dtype {
 
 /// Codes 0 to 127 of these dtypes are the non-negative values, ascending, up to the first that is
 /// no number.
-fn round_to_byte(dtype: Dtype, value: f64) -> f64 {
-    if value.is_nan() {
-        return value;
-    }
+fn byte_values(dtype: Dtype) -> Vec<f64> {
     let codes: Vec<u8> = (0..=127).collect();
     let mut values = to_f64(dtype, &codes);
     values.retain(|value| value.is_finite());
+    values
+}
+
+fn round_to_byte(values: &[f64], value: f64) -> f64 {
+    if value.is_nan() {
+        return value;
+    }
     let size = value.abs();
     let above = values.partition_point(|candidate| *candidate < size);
     let rounded = match (
@@ -80,6 +98,23 @@ mod tests {
         assert!((e4m3.round(-1.1875) + 1.25).abs() <= 0.0);
         assert!((e4m3.round(1e9) - 448.0).abs() <= 0.0);
         assert!(e4m3.round(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn many_values_are_rounded_as_each_of_them() {
+        let values: Vec<f64> = (0..500)
+            .map(|i| f64::from(i - 250).powi(3) * 1e-4)
+            .collect();
+        for dtype in Dtype::ALL {
+            let mut rounded = values.clone();
+            dtype.round_all(&mut rounded);
+            for (value, rounded) in values.iter().zip(&rounded) {
+                assert!(
+                    (dtype.round(*value) - rounded).abs() <= 0.0,
+                    "{dtype} {value}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -2,27 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Dtype, to_f64};
+use crate::checkpoint::{Dtype, decode_f64};
+pub(super) use crate::spectrum::Stored;
 
-/// Elements decoded at a time, so that a pair costs two small buffers beside its raw bytes.
-const BLOCK: usize = 1 << 15;
+/// Values decoded at a time: a pair costs three buffers in the first cache beside its raw bytes.
+const BLOCK: usize = 1024;
 
-/// A tensor's raw bytes and how to read them.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stored<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) dtype: Dtype,
-}
-
-impl Stored<'_> {
-    /// Calls `visit` with every element in order, decoded, in blocks.
-    fn blocks(&self, mut visit: impl FnMut(&[f64])) {
-        let width = self.dtype.bytes() * BLOCK;
-        for block in self.bytes.chunks(width) {
-            visit(&to_f64(self.dtype, block));
-        }
-    }
-}
+/// Partial sums kept apart, so that the loop compiles to vector instructions; fixed, so that the
+/// order of additions does not depend on the processor.
+const LANES: usize = 4;
 
 /// Sums over the entries of a pair; those of several pairs add up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -49,34 +37,63 @@ impl PairSums {
     /// Sums over one pair. Both hold the same number of elements.
     pub(super) fn of(base: Stored<'_>, tuned: Stored<'_>) -> Self {
         let mut sums = Self::default();
-        let largest = tuned.dtype.largest_finite();
+        let (mut before, mut after) = ([0.0; BLOCK], [0.0; BLOCK]);
         let base_blocks = base.bytes.chunks(base.dtype.bytes() * BLOCK);
         let tuned_blocks = tuned.bytes.chunks(tuned.dtype.bytes() * BLOCK);
         for (base_block, tuned_block) in base_blocks.zip(tuned_blocks) {
-            let base_values = to_f64(base.dtype, base_block);
-            let tuned_values = to_f64(tuned.dtype, tuned_block);
-            let mut block = Self::default();
-            for (before, after) in base_values.iter().zip(&tuned_values) {
-                block.add_entry(*before, *after);
-                // A NaN differs from everything, itself included.
-                let same = tuned.dtype.round(*before).total_cmp(after).is_eq()
-                    || (*before == 0.0 && *after == 0.0);
-                block.changed += u64::from(!same || after.is_nan());
-                block.out_of_range += u64::from(before.is_finite() && before.abs() > largest);
+            let count = base_block.len() / base.dtype.bytes();
+            decode_f64(base.dtype, base_block, &mut before);
+            decode_f64(tuned.dtype, tuned_block, &mut after);
+            let (before, after) = (&mut before[..count], &after[..count]);
+            let mut block = Self::of_block(before, after);
+            if base.dtype != tuned.dtype {
+                block.out_of_range = beyond(before, tuned.dtype.largest_finite());
+                tuned.dtype.round_all(before);
             }
+            block.changed = differences(before, after);
             sums = sums.plus(block);
         }
         sums
     }
 
-    fn add_entry(&mut self, before: f64, after: f64) {
-        self.count += 1;
-        self.dot += before * after;
-        self.base_squares += before * before;
-        self.tuned_squares += after * after;
-        self.update_squares += (after - before) * (after - before);
-        self.base_nonfinite += u64::from(!before.is_finite());
-        self.tuned_nonfinite += u64::from(!after.is_finite());
+    fn of_block(before: &[f64], after: &[f64]) -> Self {
+        let mut lanes = [[0.0; LANES]; 4];
+        let mut add = |lane: usize, before: f64, after: f64| {
+            let update = after - before;
+            lanes[0][lane] += before * after;
+            lanes[1][lane] += before * before;
+            lanes[2][lane] += after * after;
+            lanes[3][lane] += update * update;
+        };
+        let (base_chunks, base_rest) = before.as_chunks::<LANES>();
+        let (tuned_chunks, tuned_rest) = after.as_chunks::<LANES>();
+        for (before, after) in base_chunks.iter().zip(tuned_chunks) {
+            for lane in 0..LANES {
+                add(lane, before[lane], after[lane]);
+            }
+        }
+        for (before, after) in base_rest.iter().zip(tuned_rest) {
+            add(0, *before, *after);
+        }
+        let nonfinite = |values: &[f64]| {
+            let count: usize = values
+                .iter()
+                .map(|value| usize::from(!value.is_finite()))
+                .sum();
+            count as u64
+        };
+        let [dot, base_squares, tuned_squares, update_squares] =
+            lanes.map(|lanes| lanes.iter().sum());
+        Self {
+            count: before.len() as u64,
+            dot,
+            base_squares,
+            tuned_squares,
+            update_squares,
+            base_nonfinite: nonfinite(before),
+            tuned_nonfinite: nonfinite(after),
+            ..Self::default()
+        }
     }
 
     pub(super) fn plus(self, other: Self) -> Self {
@@ -120,22 +137,39 @@ impl PairSums {
     }
 }
 
+/// How many finite values are larger than that.
+fn beyond(values: &[f64], largest: f64) -> u64 {
+    let outside = values
+        .iter()
+        .filter(|value| value.is_finite() && value.abs() > largest);
+    outside.count() as u64
+}
+
+/// How many values differ; zeros of both signs are equal, and a NaN differs from everything.
+fn differences(left: &[f64], right: &[f64]) -> u64 {
+    #[expect(clippy::float_cmp, reason = "exact equality is the definition")]
+    let count: usize = left
+        .iter()
+        .zip(right)
+        .map(|(left, right)| usize::from(left != right))
+        .sum();
+    count as u64
+}
+
 /// True where all elements are equal (and there are at least two). A NaN equals nothing.
 pub(super) fn is_constant(tensor: Stored<'_>) -> bool {
-    let mut first = None;
-    let mut count = 0_usize;
-    let mut constant = true;
-    tensor.blocks(|values| {
-        for value in values {
-            let first = *first.get_or_insert(*value);
+    let width = tensor.dtype.bytes();
+    let mut first = [0.0];
+    decode_f64(tensor.dtype, tensor.bytes, &mut first);
+    let mut block = [0.0; BLOCK];
+    tensor.bytes.len() >= 2 * width
+        && tensor.bytes.chunks(BLOCK * width).all(|bytes| {
+            decode_f64(tensor.dtype, bytes, &mut block);
+            let values = &block[..bytes.len() / width];
             #[expect(clippy::float_cmp, reason = "exact equality is the definition")]
-            {
-                constant &= *value == first;
-            }
-            count += 1;
-        }
-    });
-    constant && count >= 2
+            let equal = values.iter().all(|value| *value == first[0]);
+            equal
+        })
 }
 
 /// Which rows of a row-major matrix are all zero.
@@ -147,12 +181,19 @@ pub(super) fn zero_rows(matrix: Stored<'_>, cols: usize) -> Vec<bool> {
     matrix
         .bytes
         .chunks(width)
-        // Most rows are told apart by their first value.
-        .map(|row| {
-            row.chunks(matrix.dtype.bytes() * 64)
-                .all(|part| to_f64(matrix.dtype, part).iter().all(|value| *value == 0.0))
-        })
+        .map(|row| is_zero(row, matrix.dtype))
         .collect()
+}
+
+/// Most rows are told apart by their first value.
+fn is_zero(row: &[u8], dtype: Dtype) -> bool {
+    let mut part = [0.0; 16];
+    row.chunks(part.len() * dtype.bytes()).all(|bytes| {
+        decode_f64(dtype, bytes, &mut part);
+        part[..bytes.len() / dtype.bytes()]
+            .iter()
+            .all(|value| *value == 0.0)
+    })
 }
 
 /// Numbers that may be NaN, which JSON cannot hold, as their bits.

@@ -1,8 +1,9 @@
 //! One tensor pair from raw bytes to layers: hashes, entry sums, spectra, drift, and the facts that
 //! a single layer shows.
 //!
-//! Memory of one pair: the raw bytes of both tensors, and for each matrix the decoded base, tuned
-//! and update (8 bytes an entry up to a shorter side of 1024, 4 above) with one Gram matrix.
+//! Memory of one pair: the raw bytes of both tensors with one Gram matrix and one decoded panel at a
+//! time; for the search for intruders, both matrices decoded (8 bytes an entry up to a shorter side
+//! of 1024, 4 above). [`TensorPair::memory`] estimates it.
 
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,22 @@ impl TensorPair<'_> {
                 Form::Vector | Form::NotAMatrix(_) => 1,
             })
             .sum()
+    }
+
+    /// An upper estimate of the bytes that measuring takes: the raw tensors, and either a Gram matrix
+    /// with a panel, or both matrices decoded with an eigendecomposition (the Gram matrix,
+    /// workspace of twice its size, and the vectors kept).
+    pub(super) fn memory(&self, estimator: &Estimator) -> u64 {
+        let working = self.layers.iter().map(|layer| match layer.form {
+            Form::Matrix { rows, cols } => {
+                let width = estimator.arithmetic(rows, cols).bytes();
+                let side = rows.min(cols) as u64;
+                let decoded = 2 * width * rows as u64 * cols as u64 + 4 * width * side * side;
+                spectrum::decomposition_bytes(rows, cols, estimator).max(decoded)
+            }
+            Form::Vector | Form::NotAMatrix(_) => 0,
+        });
+        self.bytes() + working.max().unwrap_or(0)
     }
 
     /// Raw bytes of both sides.
@@ -188,8 +205,8 @@ fn measure_layer(
         Form::Matrix { rows, cols } => (LayerKind::Matrix, rows, cols),
         Form::Vector | Form::NotAMatrix(_) => (LayerKind::Vector, 1, source.shape.iter().product()),
     };
-    let base_values = Values::of(base, rows, cols, estimator)?;
-    let tuned_values = Values::of(tuned, rows, cols, estimator)?;
+    let base_values = Values::of(base, rows, cols)?;
+    let tuned_values = Values::of(tuned, rows, cols)?;
     let mut layer = LayerComparison {
         name: source.name.clone(),
         kind,
@@ -252,33 +269,44 @@ fn dead_rows(kind: LayerKind, base: Stored<'_>, tuned: Stored<'_>, cols: usize) 
     (dead, after.len())
 }
 
-/// One side's decoded values and what its entries alone say.
+/// One side's values and what its entries alone say.
 #[derive(Debug)]
-struct Values {
-    matrix: Matrix,
+struct Values<'a> {
+    stored: Stored<'a>,
+    rows: usize,
+    cols: usize,
     entries: EntryStatistics,
     /// Rms relative error of rounding to the storage dtype.
     noise: f64,
 }
 
-impl Values {
-    fn of(
-        stored: Stored<'_>,
-        rows: usize,
-        cols: usize,
-        estimator: &Estimator,
-    ) -> Result<Self, SpectrumError> {
-        let matrix = matrix_of(stored.dtype, stored.bytes, rows, cols, estimator)?;
-        let entries = EntryStatistics::of(&matrix);
+impl<'a> Values<'a> {
+    fn of(stored: Stored<'a>, rows: usize, cols: usize) -> Result<Self, SpectrumError> {
+        let count = stored.bytes.len() / stored.dtype.bytes();
+        if count != rows * cols {
+            return Err(SpectrumError::ValueCount { rows, cols, count });
+        }
         Ok(Self {
-            matrix,
-            entries,
+            stored,
+            rows,
+            cols,
+            entries: EntryStatistics::of_stored(stored.dtype, stored.bytes),
             noise: stored.dtype.rounding_noise(),
         })
     }
 
+    fn matrix(&self, estimator: &Estimator) -> Result<Matrix, SpectrumError> {
+        let Stored { dtype, bytes } = self.stored;
+        matrix_of(dtype, bytes, self.rows, self.cols, estimator)
+    }
+
+    fn spectrum(&self, estimator: &Estimator) -> Result<Spectrum, SpectrumError> {
+        let arithmetic = estimator.arithmetic(self.rows, self.cols);
+        Spectrum::of_stored(self.stored, self.rows, self.cols, arithmetic)
+    }
+
     fn entry_metrics(&self, kind: LayerKind) -> LayerMetrics {
-        let shape = (kind == LayerKind::Matrix).then(|| self.matrix.shape());
+        let shape = (kind == LayerKind::Matrix).then_some((self.rows, self.cols));
         LayerMetrics {
             table: entry_metrics(&self.entries, shape),
             fit: None,
@@ -313,16 +341,20 @@ fn withhold(layer: &mut LayerComparison, sums: &PairSums) {
 /// the two dtypes' rounding noise.
 fn measure_matrix(
     layer: &mut LayerComparison,
-    base: &Values,
-    tuned: &Values,
+    base: &Values<'_>,
+    tuned: &Values<'_>,
     sums: &PairSums,
     estimator: &Estimator,
 ) -> Option<(f64, f64)> {
     let noise = crate::num::max(base.noise, tuned.noise);
     let decomposed = (|| {
-        let update = tuned.matrix.minus(&base.matrix)?;
-        let spectra = (Spectrum::of(&base.matrix)?, Spectrum::of(&tuned.matrix)?);
-        let (_, update_metrics) = spectrum::measure(&update, 0.0, estimator)?;
+        let (rows, cols) = (base.rows, base.cols);
+        let arithmetic = estimator.arithmetic(rows, cols);
+        let spectra = (base.spectrum(estimator)?, tuned.spectrum(estimator)?);
+        let update = Spectrum::of_update(base.stored, tuned.stored, rows, cols, arithmetic)?;
+        // Nothing is asked of the entries of an update that the sums do not say.
+        let no_entries = EntryStatistics::default();
+        let update_metrics = spectrum::metrics(&update, &no_entries, 0.0, estimator);
         Ok::<_, SpectrumError>((spectra, update_metrics))
     })();
     let ((base_spectrum, tuned_spectrum), update_metrics) = match decomposed {
@@ -332,7 +364,7 @@ fn measure_matrix(
             return None;
         }
     };
-    let metrics = |spectrum: &Spectrum, values: &Values| {
+    let metrics = |spectrum: &Spectrum, values: &Values<'_>| {
         spectrum::metrics(spectrum, &values.entries, values.noise, estimator)
     };
     let base_metrics = metrics(&base_spectrum, base);
@@ -349,12 +381,10 @@ fn measure_matrix(
         &mut layer.drift,
     );
     drift::of_update(&update_metrics, sums, noise, &mut layer.drift);
-    let found = intruders(
-        &base.matrix,
-        &tuned.matrix,
-        INTRUDER_DIRECTIONS,
-        INTRUDER_COSINE,
-    );
+    let found = base.matrix(estimator).and_then(|base| {
+        let tuned = tuned.matrix(estimator)?;
+        intruders(&base, &tuned, INTRUDER_DIRECTIONS, INTRUDER_COSINE)
+    });
     drift::of_intruders(found, &mut layer.drift);
     let rank_loss = |spectrum: &Spectrum| spectrum::rank_loss(spectrum, noise).value();
     let losses = rank_loss(&base_spectrum).zip(rank_loss(&tuned_spectrum));

@@ -5,7 +5,7 @@ use crate::checkpoint::{Dtype, decode_f64};
 
 /// Moments and counts. Where an entry is not finite, the moments describe the finite entries only and
 /// must not be reported ([`Self::nonfinite_count`]).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct EntryStatistics {
     /// All entries.
     pub count: usize,

@@ -19,6 +19,14 @@ impl Arithmetic {
         }
     }
 
+    /// Size of one number in bytes.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
     /// Distance from 1 to the next larger number.
     pub fn epsilon(self) -> f64 {
         match self {

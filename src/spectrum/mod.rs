@@ -50,5 +50,5 @@ pub use measure::{
 pub use pair::{esd_distance, wasserstein_log10};
 pub use scan::{Scan, ScannedMatrix, matrix_of, part_of, scan};
 pub use singular::Spectrum;
-pub use stream::Stored;
+pub use stream::{Stored, decomposition_bytes};
 pub use tail::{TailFit, fit_at_tail_count, hill};

@@ -13,6 +13,7 @@ use std::ffi::c_int;
 
 use super::banded::{Banded, Panel};
 use super::error::SpectrumError;
+use super::estimator::Estimator;
 use super::lapack::{Gram, Real as _, scaling_exponent_of};
 use super::matrix::{Arithmetic, Matrix};
 use super::singular::Spectrum;
@@ -78,6 +79,15 @@ impl<T: Banded> Source<T> for &[T] {
     fn fill(&self, first: usize, entries: &mut [T]) {
         entries.copy_from_slice(&self[first..first + entries.len()]);
     }
+}
+
+/// An upper estimate of the bytes beside the stored ones that [`Spectrum::of_stored`] takes.
+pub fn decomposition_bytes(rows: usize, cols: usize, estimator: &Estimator) -> u64 {
+    let width = estimator.arithmetic(rows, cols).bytes();
+    let (side, longer) = (rows.min(cols) as u64, rows.max(cols) as u64);
+    // LAPACK's workspace is a few hundred elements a row.
+    let workspace = 512 * side * width;
+    side * side * width + workspace + (PANEL_BYTES as u64).max(longer * width)
 }
 
 impl Spectrum {
