@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::num::ByteSize;
+
 /// Judges whether a fine-tuned checkpoint is a sound fine-tune of its base, from the weights alone.
 #[derive(Debug, Parser)]
 #[command(
@@ -139,6 +141,10 @@ pub struct WorkArgs {
     /// Folder that keeps the results of unchanged tensors
     #[arg(long, value_name = "DIR", env = "TUNEGATE_CACHE")]
     pub cache: Option<PathBuf>,
+    /// Memory that layers worked on at the same time may take, such as 4GiB; default: three quarters of
+    /// what is free
+    #[arg(long, value_name = "SIZE", env = "TUNEGATE_MEMORY")]
+    pub memory: Option<ByteSize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,55 @@ impl Measured {
     }
 }
 
+/// A size on the command line: a number and a unit (`4GiB`, `512MiB`, `16GB`, or plain bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteSize(u64);
+
+impl ByteSize {
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number of bytes with a unit, such as `4GiB`, `512MiB` or `16GB`")]
+pub struct ByteSizeError;
+
+const UNITS: &[(&str, u64)] = &[
+    ("", 1),
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+impl FromStr for ByteSize {
+    type Err = ByteSizeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at_checked(digits).ok_or(ByteSizeError)?;
+        let number: u64 = number.parse().map_err(|_error| ByteSizeError)?;
+        let unit = unit.trim();
+        let factor = UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
+            .map(|(_, factor)| *factor)
+            .ok_or(ByteSizeError)?;
+        let bytes = number.checked_mul(factor).ok_or(ByteSizeError)?;
+        if bytes == 0 {
+            return Err(ByteSizeError);
+        }
+        Ok(Self(bytes))
+    }
+}
+
 /// The larger of two numbers by total order, so that a NaN is kept and seen.
 pub fn max(left: f64, right: f64) -> f64 {
     if left.total_cmp(&right).is_lt() {
@@ -212,5 +262,25 @@ mod tests {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+
+    #[test]
+    fn sizes_are_read_with_binary_and_decimal_units() {
+        let read = |text: &str| text.parse::<ByteSize>().map(|size| size.0);
+        assert_eq!(read("4GiB"), Ok(4 << 30));
+        assert_eq!(read("512 mib"), Ok(512 << 20));
+        assert_eq!(read("16GB"), Ok(16_000_000_000));
+        assert_eq!(read("1000"), Ok(1000));
+        for wrong in [
+            "",
+            "GiB",
+            "0",
+            "-1GiB",
+            "4 GiBs",
+            "1.5GiB",
+            "99999999999TiB",
+        ] {
+            assert_eq!(read(wrong), Err(ByteSizeError), "{wrong}");
+        }
     }
 }

@@ -95,12 +95,13 @@ fn compare_share(
     let estimator = Estimator::default();
     let store = open_cache(work)?;
     let progress = printer.progress();
-    let options = Options {
-        estimator: &estimator,
-        progress: progress.as_ref(),
-        store: store.as_ref(),
-    };
-    let compared = on_pool(work, || {
+    let compared = on_pool(work, |memory| {
+        let options = Options {
+            estimator: &estimator,
+            progress: progress.as_ref(),
+            memory,
+            store: store.as_ref(),
+        };
         compare::compare_part(&base, &tuned, shard, options)
     })??;
     say_usage(store.as_ref(), printer);

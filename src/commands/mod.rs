@@ -6,6 +6,7 @@ mod demo;
 mod emit;
 mod explain;
 mod judged;
+mod memory;
 mod merge;
 mod policy;
 mod scan;
@@ -23,7 +24,7 @@ use crate::fs::FsError;
 use crate::policy::PolicyError;
 use crate::report::TemplateError;
 use crate::report::human::Layout;
-use crate::spectrum::SpectrumError;
+use crate::spectrum::{MemoryLimit, SpectrumError};
 use crate::term::{Colour, Printer, Verbosity};
 
 /// What a command leaves: one document for stdout, and the exit status.
@@ -253,8 +254,12 @@ fn say_usage(store: Option<&Store>, printer: &Printer) {
     }
 }
 
-/// Runs `work` on a pool of as many threads as asked, with BLAS on one thread each.
-fn on_pool<T: Send>(args: &WorkArgs, work: impl FnOnce() -> T + Send) -> Result<T, CommandError> {
+/// Runs `work`, given its memory limit, on a pool of as many threads as asked, with BLAS on one thread
+/// each.
+fn on_pool<T: Send>(
+    args: &WorkArgs,
+    work: impl FnOnce(MemoryLimit) -> T + Send,
+) -> Result<T, CommandError> {
     crate::spectrum::use_one_blas_thread();
     let threads = args.threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -264,5 +269,6 @@ fn on_pool<T: Send>(args: &WorkArgs, work: impl FnOnce() -> T + Send) -> Result<
         .num_threads(threads)
         .build()
         .map_err(|source| CommandError::Threads { threads, source })?;
-    Ok(pool.install(work))
+    let limit = memory::limit(args.memory);
+    Ok(pool.install(|| work(limit)))
 }

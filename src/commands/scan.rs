@@ -35,8 +35,8 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
     }
     let estimator = Estimator::default();
     let progress = printer.progress();
-    let scanned = on_pool(&args.work, || {
-        scan(&checkpoint, &estimator, progress.as_ref())
+    let scanned = on_pool(&args.work, |memory| {
+        scan(&checkpoint, &estimator, memory, progress.as_ref())
     })??;
     let report = ScanReport {
         checkpoint: CheckpointIdentity {
@@ -105,7 +105,7 @@ fn compat_table(checkpoint: &Checkpoint, args: &ScanArgs) -> Result<String, Comm
         .filter(|tensor| matches!(tensor.shape.len(), 2 | 4))
         .collect();
     tensors.sort_by(|left, right| natural_order(&left.name, &right.name));
-    let rows = on_pool(&args.work, || {
+    let rows = on_pool(&args.work, |_memory| {
         use rayon::prelude::*;
         tensors
             .par_iter()

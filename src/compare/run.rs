@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rayon::prelude::*;
-
 use super::measure::{self, TensorPair};
 use super::part::{Common, PairResult, Part, Shard, TensorLine};
 use super::prepare::{Prepared, prepare};
@@ -12,7 +10,7 @@ use super::{CompareError, Fact, config, model_facts};
 use crate::cache::Store;
 use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
 use crate::code::FindingCode;
-use crate::spectrum::Estimator;
+use crate::spectrum::{Estimator, MemoryLimit, run_in_order};
 use crate::term::Progress;
 
 /// How to compare.
@@ -20,6 +18,8 @@ use crate::term::Progress;
 pub struct Options<'a> {
     pub estimator: &'a Estimator,
     pub progress: &'a dyn Progress,
+    /// What the pairs in flight may take.
+    pub memory: MemoryLimit,
     /// Where results of unchanged pairs are kept.
     pub store: Option<&'a Store>,
 }
@@ -29,12 +29,14 @@ impl std::fmt::Debug for Options<'_> {
         let Self {
             estimator,
             store,
+            memory,
             progress: _,
         } = self;
         let mut fields = formatter.debug_struct("Options");
         fields
             .field("estimator", estimator)
             .field("store", store)
+            .field("memory", memory)
             .finish_non_exhaustive()
     }
 }
@@ -61,6 +63,7 @@ pub fn compare_part(
     let Options {
         estimator,
         progress,
+        memory,
         store,
     } = options;
     let prepared = prepare(base, tuned);
@@ -72,20 +75,18 @@ pub fn compare_part(
         .map(|index| &prepared.pairs[index])
         .collect();
     progress.start(queue.len(), queue.iter().map(|pair| pair.bytes()).sum());
-    let measured = queue
-        .par_iter()
-        .map(|pair| {
-            let outcome = measure::measure_through(store, pair, base, tuned, estimator)?;
-            progress.advance(pair.bytes(), &pair.tuned.name);
-            let elapsed = outcome.elapsed;
-            let result = PairResult {
-                base: line(pair.base, &outcome.base_sha256),
-                tuned: line(pair.tuned, &outcome.tuned_sha256),
-                outcome,
-            };
-            Ok((result, elapsed))
-        })
-        .collect::<Result<Vec<_>, CompareError>>();
+    let need = |pair: &&TensorPair<'_>| pair.memory(estimator);
+    let measured = run_in_order(&queue, memory, need, |pair| {
+        let outcome = measure::measure_through(store, pair, base, tuned, estimator)?;
+        progress.advance(pair.bytes(), &pair.tuned.name);
+        let elapsed = outcome.elapsed;
+        let result = PairResult {
+            base: line(pair.base, &outcome.base_sha256),
+            tuned: line(pair.tuned, &outcome.tuned_sha256),
+            outcome,
+        };
+        Ok::<_, CompareError>((result, elapsed))
+    });
     progress.finish();
     let common = common(&prepared, base, tuned, estimator)?;
     let mut timings = BTreeMap::new();

@@ -30,6 +30,7 @@ mod measure;
 pub mod metric;
 mod pair;
 mod scan;
+mod schedule;
 mod singular;
 mod stream;
 mod tail;
@@ -49,6 +50,7 @@ pub use measure::{
 };
 pub use pair::{esd_distance, wasserstein_log10};
 pub use scan::{Scan, ScannedMatrix, matrix_of, part_of, scan};
+pub use schedule::{MemoryLimit, run_in_order};
 pub use singular::Spectrum;
 pub use stream::{Stored, decomposition_bytes};
 pub use tail::{TailFit, fit_at_tail_count, hill};

@@ -1,9 +1,8 @@
 //! All matrices of one checkpoint, measured in parallel.
 
-use rayon::prelude::*;
-
 use super::{
-    Arithmetic, CheckpointMetrics, Estimator, Matrix, SpectrumError, Stored, measure_stored,
+    Arithmetic, CheckpointMetrics, Estimator, Matrix, MemoryLimit, SpectrumError, Stored,
+    decomposition_bytes, measure_stored, run_in_order,
 };
 use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest, sha256_hex};
 use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor, to_f32, to_f64};
@@ -27,13 +26,14 @@ pub struct ScannedMatrix {
     pub metrics: CheckpointMetrics,
 }
 
-/// Measures every matrix of a checkpoint on the current rayon pool.
+/// Measures every matrix of a checkpoint on the current rayon pool, the most work first.
 ///
 /// # Errors
 /// Where weights cannot be read. A matrix that cannot be decomposed says so in its metrics.
 pub fn scan(
     checkpoint: &Checkpoint,
     estimator: &Estimator,
+    memory: MemoryLimit,
     progress: &dyn Progress,
 ) -> Result<Scan, CheckpointError> {
     let mut skipped: Vec<(String, String)> = checkpoint
@@ -57,23 +57,27 @@ pub fn scan(
             queue.push((tensor, matrices));
         }
     }
-    queue.sort_by_key(|(tensor, _)| std::cmp::Reverse(tensor.parameters()));
+    queue.sort_by_key(|(_, layers)| std::cmp::Reverse(work_of(layers)));
     progress.start(
         queue.len(),
         queue.iter().map(|(tensor, _)| tensor.byte_length()).sum(),
     );
-    let measured = queue
-        .into_par_iter()
-        .map(|(tensor, layers)| {
-            let bytes = checkpoint.bytes(tensor)?;
-            let matrices = layers
-                .into_iter()
-                .map(|layer| of_layer(layer, tensor, &bytes, estimator));
-            let matrices: Vec<ScannedMatrix> = matrices.collect();
-            progress.advance(tensor.byte_length(), &tensor.name);
-            Ok((tensor, sha256_hex(&bytes), matrices))
-        })
-        .collect::<Result<Vec<_>, CheckpointError>>();
+    let need = |(tensor, layers): &(&Tensor, Vec<LayerSource>)| {
+        let working = layers.iter().filter_map(|layer| match layer.form {
+            Form::Matrix { rows, cols } => Some(decomposition_bytes(rows, cols, estimator)),
+            Form::Vector | Form::NotAMatrix(_) => None,
+        });
+        tensor.byte_length() + working.max().unwrap_or(0)
+    };
+    let measured = run_in_order(&queue, memory, need, |(tensor, layers)| {
+        let bytes = checkpoint.bytes(tensor)?;
+        let matrices = layers
+            .iter()
+            .map(|layer| of_layer(layer.clone(), tensor, &bytes, estimator));
+        let matrices: Vec<ScannedMatrix> = matrices.collect();
+        progress.advance(tensor.byte_length(), &tensor.name);
+        Ok::<_, CheckpointError>((*tensor, sha256_hex(&bytes), matrices))
+    });
     progress.finish();
     let mut measured = measured?;
     measured.sort_by(|(left, ..), (right, ..)| natural_order(&left.name, &right.name));
@@ -93,6 +97,18 @@ pub fn scan(
         skipped,
         digest,
     })
+}
+
+/// Flops of the decompositions but for a factor.
+fn work_of(layers: &[LayerSource]) -> u128 {
+    let of_layer = |layer: &LayerSource| match layer.form {
+        Form::Matrix { rows, cols } => {
+            let (short, long) = (rows.min(cols) as u128, rows.max(cols) as u128);
+            short * short * (long + 2 * short)
+        }
+        Form::Vector | Form::NotAMatrix(_) => 0,
+    };
+    layers.iter().map(of_layer).sum()
 }
 
 fn of_layer(
