@@ -177,7 +177,7 @@ fn from_f32_to_bf16_is_no_downgrade() {
 
 #[test]
 fn a_quantised_base_against_plain_weights_is_mixed_precision() {
-    let quantised = |checkpoint: crate::support::tiny::TinyCheckpoint| {
+    let quantised = |checkpoint: TinyCheckpoint| {
         checkpoint.config_field(
             "quantization_config",
             serde_json::json!({"quant_method": "gptq"}),
