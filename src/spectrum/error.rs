@@ -27,6 +27,15 @@ pub enum SpectrumError {
         cols: usize,
         info: i32,
     },
+    #[error(
+        "cannot decompose a {rows} x {cols} matrix: its leading directions did not converge in \
+         {steps} Lanczos steps"
+    )]
+    NotConverged {
+        rows: usize,
+        cols: usize,
+        steps: usize,
+    },
     #[error("cannot compare a matrix of shape {base:?} with one of shape {tuned:?}")]
     ShapeMismatch {
         base: (usize, usize),

@@ -10,10 +10,16 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::alignment;
+use super::blas::Product as _;
 use super::error::SpectrumError;
 use super::lapack::{Gram, Real};
+use super::leading::Leading;
 use super::matrix::Matrix;
-use super::singular::resolution;
+use super::singular::{Spectrum, resolution};
+
+/// Shorter side from which bounds are cheaper than all vectors of the base.
+const BOUNDS_FROM: usize = 512;
 
 /// How many of the leading directions are new.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +29,73 @@ pub struct Intruders {
     pub examined: usize,
     /// Sum of sigma^2 over the intruders by that over the directions examined; 0 if there are none.
     pub energy_share: f64,
+}
+
+impl Intruders {
+    /// From the singular values of the directions, and whether each lies along one of the base's.
+    fn among(singular_values: &[f64], aligned: impl Iterator<Item = bool>) -> Self {
+        let (mut count, mut energy, mut total) = (0, 0.0, 0.0);
+        let largest = singular_values.first().copied().unwrap_or(1.0);
+        for (value, aligned) in singular_values.iter().zip(aligned) {
+            let share = (value / largest).powi(2);
+            total += share;
+            if !aligned {
+                count += 1;
+                energy += share;
+            }
+        }
+        Self {
+            count,
+            examined: singular_values.len(),
+            energy_share: if total > 0.0 { energy / total } else { 0.0 },
+        }
+    }
+}
+
+/// The intruders among directions that are already known. Large bases are not decomposed: see
+/// [`super::alignment`]; a direction that its bounds leave open is compared with all of the base's.
+///
+/// # Errors
+/// If the shapes differ, or the base cannot be decomposed.
+pub fn intruders_among(
+    base: &Matrix,
+    spectrum: &Spectrum,
+    tuned: &Leading,
+    least_cosine: f64,
+) -> Result<Intruders, SpectrumError> {
+    if base.shape() != tuned.shape() {
+        let (base, tuned) = (base.shape(), tuned.shape());
+        return Err(SpectrumError::ShapeMismatch { base, tuned });
+    }
+    let mut decisions = vec![None; tuned.singular_values().len()];
+    if base.shorter_side() >= BOUNDS_FROM {
+        decisions = bounded(base, spectrum, tuned, least_cosine)?;
+    }
+    if decisions.contains(&None) {
+        let exact = LeftBasis::of(base)?.aligned(&tuned.left(), least_cosine);
+        for (decision, exact) in decisions.iter_mut().zip(exact) {
+            *decision = decision.or(Some(exact));
+        }
+    }
+    let aligned = decisions.into_iter().map(|decision| decision == Some(true));
+    Ok(Intruders::among(tuned.singular_values(), aligned))
+}
+
+/// Which directions lie along one of the base's, where bounds decide it.
+pub(super) fn bounded(
+    base: &Matrix,
+    spectrum: &Spectrum,
+    tuned: &Leading,
+    least_cosine: f64,
+) -> Result<Vec<Option<bool>>, SpectrumError> {
+    match base {
+        Matrix::F64(base) => {
+            alignment::aligned(&base.view(), spectrum, &tuned.left(), least_cosine)
+        }
+        Matrix::F32(base) => {
+            alignment::aligned(&base.view(), spectrum, &tuned.left(), least_cosine)
+        }
+    }
 }
 
 /// All left singular vectors of a base matrix that its arithmetic resolves, to be compared with any
@@ -50,6 +123,16 @@ impl<'a> LeftBasis<'a> {
             Matrix::F64(entries) => Basis::F64(Directions::of(&entries.view())?),
             Matrix::F32(entries) => Basis::F32(Directions::of(&entries.view())?),
         }))
+    }
+
+    /// Whether each row of `left` has an absolute cosine of at least `least_cosine` to one of them.
+    pub(super) fn aligned(&self, left: &ArrayView2<'_, f64>, least_cosine: f64) -> Vec<bool> {
+        let cosines = match &self.0 {
+            Basis::F64(base) => base.largest_cosines(&left.t().to_owned()),
+            Basis::F32(base) => base.largest_cosines(&left.t().mapv(f32::from_f64)),
+        };
+        let aligned = |cosine: f64| cosine >= least_cosine;
+        cosines.into_iter().map(aligned).collect()
     }
 
     /// Looks at the `leading` first left singular vectors of `tuned`, in the base's arithmetic.
@@ -120,22 +203,8 @@ impl<'a, T: Real> Directions<'a, T> {
         }
         let (singular_values, vectors) = leading_left_vectors(tuned, leading)?;
         let cosines = self.largest_cosines(&vectors);
-        let (mut count, mut energy, mut total) = (0, 0.0, 0.0);
-        let largest = singular_values.first().copied().unwrap_or(1.0);
-        for (value, cosine) in singular_values.iter().zip(cosines) {
-            let share = (value / largest).powi(2);
-            total += share;
-            if cosine < least_cosine {
-                count += 1;
-                energy += share;
-            }
-        }
-        let energy_share = if total > 0.0 { energy / total } else { 0.0 };
-        Ok(Intruders {
-            count,
-            examined: singular_values.len(),
-            energy_share,
-        })
+        let aligned = cosines.into_iter().map(|cosine| cosine >= least_cosine);
+        Ok(Intruders::among(&singular_values, aligned))
     }
 
     /// For each column of `vectors` (out x k) the largest absolute cosine with a direction of the base.

@@ -1,4 +1,5 @@
-//! The drivers of LAPACK and BLAS; only `banded` calls foreign routines beside this file.
+//! The drivers of LAPACK and BLAS on whole matrices; beside this file only `banded` and `blas` call foreign
+//! routines.
 //!
 //! Singular values come from the Gram matrix of the shorter side: `?syrk` costs N M^2 and the
 //! symmetric tridiagonal reduction 4/3 M^3 flops, against 4 N M^2 for a bidiagonal SVD. Its price is
@@ -406,7 +407,7 @@ fn allocate<T: Real>(work: &[T], integer_work: &[c_int]) -> (Vec<T>, Vec<c_int>)
 }
 
 /// Zero where the entries can be squared as they are; else the binary exponent of the largest.
-fn scaling_exponent<T: Real>(matrix: &ArrayView2<'_, T>) -> Result<i32, SpectrumError> {
+pub(super) fn scaling_exponent<T: Real>(matrix: &ArrayView2<'_, T>) -> Result<i32, SpectrumError> {
     let (rows, cols) = matrix.dim();
     let mut largest = 0.0_f64;
     let mut count = 0;

@@ -19,16 +19,21 @@
 //! [`weightwatcher`] computes the numbers of another tool, its quirks included, from a bidiagonal
 //! SVD in f64; nothing else uses it.
 
+mod alignment;
 mod banded;
+mod blas;
 mod entries;
 mod error;
 mod estimator;
 mod intruders;
+mod lanczos;
 mod lapack;
+mod leading;
 mod matrix;
 mod measure;
 pub mod metric;
 mod pair;
+mod random;
 mod scan;
 mod schedule;
 mod singular;
@@ -42,8 +47,9 @@ mod tests;
 pub use entries::EntryStatistics;
 pub use error::SpectrumError;
 pub use estimator::Estimator;
-pub use intruders::{Intruders, LeftBasis, intruders};
+pub use intruders::{Intruders, LeftBasis, intruders, intruders_among};
 pub use lapack::use_one_blas_thread;
+pub use leading::{LEADING_DIRECTIONS, Leading, leading, participation_ratio, subspace_overlap};
 pub use matrix::{Arithmetic, Matrix};
 pub use measure::{
     CheckpointMetrics, entry_metrics, measure, measure_stored, metrics, rank_loss, unmeasured,

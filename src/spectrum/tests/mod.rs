@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod closed_forms;
+mod directions;
 mod invariants;
 mod parity;
 mod reference;
