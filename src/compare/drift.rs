@@ -3,7 +3,10 @@
 use super::entries::PairSums;
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable};
-use crate::spectrum::{CheckpointMetrics, Intruders, Spectrum, SpectrumError, esd_distance};
+use crate::spectrum::{
+    CheckpointMetrics, Intruders, Leading, Spectrum, SpectrumError, esd_distance, new_traps,
+    subspace_overlap,
+};
 
 /// Below this multiple of the storage dtype's rounding noise, the bulk of W - W0 is mostly rounding
 /// (a true update of 3e-3 is stored in bf16 with a cosine of 0.89 to the truth).
@@ -171,6 +174,26 @@ pub(super) fn of_intruders(intruders: Result<Intruders, SpectrumError>, drift: &
     }
 }
 
+/// What the leading directions and the traps of both sides say.
+pub(super) fn of_directions(
+    base: &Result<Leading, SpectrumError>,
+    tuned: &Result<Leading, SpectrumError>,
+    (base_table, tuned_table): (&MetricTable, &MetricTable),
+    drift: &mut MetricTable,
+) {
+    let overlap = match (base, tuned) {
+        (Ok(base), Ok(tuned)) => subspace_overlap(base, tuned),
+        (Err(error), _) | (_, Err(error)) => Measured::failed(error.to_string()),
+    };
+    drift.set(Metric::SubspaceOverlap, overlap);
+    let count = |table: &MetricTable| {
+        let measured = table.get(Metric::TrapCount).cloned();
+        measured.unwrap_or_else(|| Measured::not_applicable("traps were not measured"))
+    };
+    let traps = new_traps(&count(base_table), &count(tuned_table));
+    drift.set(Metric::NewTraps, traps);
+}
+
 /// What is exactly known of a tensor whose bytes are the base's.
 pub(super) fn of_identical(matrix: bool, drift: &mut MetricTable) {
     let zero = [Metric::RelativeUpdate, Metric::ChangedFraction];
@@ -184,7 +207,11 @@ pub(super) fn of_identical(matrix: bool, drift: &mut MetricTable) {
     if !matrix {
         return;
     }
-    for metric in [Metric::SpectralNormRatio, Metric::StableRankRatio] {
+    for metric in [
+        Metric::SpectralNormRatio,
+        Metric::StableRankRatio,
+        Metric::SubspaceOverlap,
+    ] {
         drift.set(metric, Measured::of(1.0));
     }
     for metric in [
@@ -196,6 +223,7 @@ pub(super) fn of_identical(matrix: bool, drift: &mut MetricTable) {
         Metric::UpdateSpectralNorm,
         Metric::IntruderCount,
         Metric::IntruderEnergyShare,
+        Metric::NewTraps,
     ] {
         drift.set(metric, Measured::of(0.0));
     }

@@ -20,12 +20,11 @@ use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
 use crate::spectrum::{
     self, CheckpointMetrics, EntryStatistics, Estimator, Matrix, Spectrum, SpectrumError,
-    entry_metrics, intruders, matrix_of, part_of,
+    direction_metrics, entry_metrics, matrix_of, part_of,
 };
 
-/// Left singular vectors looked at, and the cosine below which one is an intruder.
+/// Cosine below which one of the leading left singular vectors is an intruder.
 /// Source: Shuttleworth et al. 2024.
-pub(super) const INTRUDER_DIRECTIONS: usize = 10;
 pub(super) const INTRUDER_COSINE: f64 = 0.5;
 
 /// A base tensor and the tuned tensor of the same shape that it became.
@@ -367,8 +366,8 @@ fn measure_matrix(
     let metrics = |spectrum: &Spectrum, values: &Values<'_>| {
         spectrum::metrics(spectrum, &values.entries, values.noise, estimator)
     };
-    let base_metrics = metrics(&base_spectrum, base);
-    let tuned_metrics = metrics(&tuned_spectrum, tuned);
+    let mut base_metrics = metrics(&base_spectrum, base);
+    let mut tuned_metrics = metrics(&tuned_spectrum, tuned);
     drift::of_spectra(
         drift::Side {
             spectrum: &base_spectrum,
@@ -381,11 +380,35 @@ fn measure_matrix(
         &mut layer.drift,
     );
     drift::of_update(&update_metrics, sums, noise, &mut layer.drift);
-    let found = base.matrix(estimator).and_then(|base| {
-        let tuned = tuned.matrix(estimator)?;
-        intruders(&base, &tuned, INTRUDER_DIRECTIONS, INTRUDER_COSINE)
-    });
-    drift::of_intruders(found, &mut layer.drift);
+    let matrices = base
+        .matrix(estimator)
+        .and_then(|base| Ok((base, tuned.matrix(estimator)?)));
+    match &matrices {
+        Ok((base_matrix, tuned_matrix)) => {
+            let leading = |matrix: &Matrix,
+                           spectrum: &Spectrum,
+                           values: &Values<'_>,
+                           metrics: &mut CheckpointMetrics| {
+                direction_metrics(matrix, spectrum, &values.entries, &mut metrics.table)
+            };
+            let base_leading = leading(base_matrix, &base_spectrum, base, &mut base_metrics);
+            let tuned_leading = leading(tuned_matrix, &tuned_spectrum, tuned, &mut tuned_metrics);
+            let found = tuned_leading
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|leading| {
+                    spectrum::intruders_among(base_matrix, &base_spectrum, leading, INTRUDER_COSINE)
+                });
+            drift::of_intruders(found, &mut layer.drift);
+            drift::of_directions(
+                &base_leading,
+                &tuned_leading,
+                (&base_metrics.table, &tuned_metrics.table),
+                &mut layer.drift,
+            );
+        }
+        Err(error) => fail_spectra(layer, &error.to_string()),
+    }
     let rank_loss = |spectrum: &Spectrum| spectrum::rank_loss(spectrum, noise).value();
     let losses = rank_loss(&base_spectrum).zip(rank_loss(&tuned_spectrum));
     layer.base = adopted(base_metrics);

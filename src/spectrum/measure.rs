@@ -1,10 +1,12 @@
 //! The metrics of one checkpoint's matrix.
 
+use super::directions::{OF_DIRECTIONS, direction_metrics};
 use super::entries::EntryStatistics;
 use super::error::SpectrumError;
 use super::estimator::Estimator;
 use super::matrix::{Arithmetic, Matrix};
 use super::metric::{Metric, MetricTable};
+use super::scan::matrix_of;
 use super::singular::Spectrum;
 use super::stream::Stored;
 use super::tail::{self, TailFit};
@@ -69,12 +71,15 @@ pub fn measure(
 ) -> Result<(Spectrum, CheckpointMetrics), SpectrumError> {
     let spectrum = Spectrum::of(matrix)?;
     let entries = EntryStatistics::of(matrix);
-    let measured = metrics(&spectrum, &entries, storage_noise, estimator);
+    let mut measured = metrics(&spectrum, &entries, storage_noise, estimator);
+    // Without leading directions the table says why.
+    let _leading = direction_metrics(matrix, &spectrum, &entries, &mut measured.table);
     Ok((spectrum, measured))
 }
 
-/// Measures a stored rows x cols matrix without ever holding it decoded; `storage_noise` is that of
-/// its dtype. One that cannot be decomposed says so in its metrics, as in [`unmeasured`].
+/// Measures a stored rows x cols matrix; its storage noise is that of its dtype. It is decoded whole
+/// for the leading directions only. One that cannot be decomposed says so in its metrics, as in
+/// [`unmeasured`].
 pub fn measure_stored(
     stored: Stored<'_>,
     rows: usize,
@@ -85,14 +90,19 @@ pub fn measure_stored(
     match Spectrum::of_stored(stored, rows, cols, estimator.arithmetic(rows, cols)) {
         Ok(spectrum) => {
             let noise = stored.dtype.rounding_noise();
-            metrics(&spectrum, &entries, noise, estimator)
+            let mut measured = metrics(&spectrum, &entries, noise, estimator);
+            if let Ok(matrix) = matrix_of(stored.dtype, stored.bytes, rows, cols, estimator) {
+                // Without leading directions the table says why.
+                let _leading = direction_metrics(&matrix, &spectrum, &entries, &mut measured.table);
+            }
+            measured
         }
         Err(error) => unmeasured_entries((rows, cols), &entries, &Reason::new(error.to_string())),
     }
 }
 
-/// Every metric of one checkpoint's matrix from its spectrum and entries; `storage_noise` as in
-/// [`measure`].
+/// Every metric of one checkpoint's matrix that its spectrum and entries give; `storage_noise` as in
+/// [`measure`]. The others are those of [`direction_metrics`].
 pub fn metrics(
     spectrum: &Spectrum,
     entries: &EntryStatistics,
@@ -128,7 +138,8 @@ fn unmeasured_entries(
 ) -> CheckpointMetrics {
     let mut table = MetricTable::default();
     set_shape(&mut table, rows, cols);
-    for metric in OF_THE_SPECTRUM.into_iter().chain(OF_THE_FIT) {
+    let of_the_spectrum = OF_THE_SPECTRUM.into_iter().chain(OF_DIRECTIONS);
+    for metric in of_the_spectrum.chain(OF_THE_FIT) {
         table.set(metric, Measured::Failed(reason.clone()));
     }
     set_entries(&mut table, entries);

@@ -62,6 +62,8 @@ metrics! {
     LogAlphaNorm = "log_alpha_norm" of Checkpoint,
     LogNorm = "log_norm" of Checkpoint,
     LogSpectralNorm = "log_spectral_norm" of Checkpoint,
+    TrapCount = "trap_count" of Checkpoint,
+    TrapZ = "trap_z" of Checkpoint,
     ErgCount = "erg_count" of Checkpoint,
     ErgFraction = "erg_fraction" of Checkpoint,
     ErgGap = "erg_gap" of Checkpoint,
@@ -72,6 +74,7 @@ metrics! {
     AbsWeightEntropy = "abs_weight_entropy" of Checkpoint,
     ZeroFraction = "zero_fraction" of Checkpoint,
     NonfiniteCount = "nonfinite_count" of Checkpoint,
+    ParticipationRatio = "participation_ratio" of Checkpoint,
     RelativeUpdate = "relative_update" of Pair,
     Cosine = "cosine" of Pair,
     ChangedFraction = "changed_fraction" of Pair,
@@ -82,6 +85,7 @@ metrics! {
     KsChange = "ks_change" of Pair,
     EsdDistance = "esd_distance" of Pair,
     ErgFractionDrift = "erg_fraction_drift" of Pair,
+    NewTraps = "new_traps" of Pair,
     UpdateSpectralNorm = "update_spectral_norm" of Pair,
     UpdateStableRank = "update_stable_rank" of Pair,
     UpdateEffectiveRank = "update_effective_rank" of Pair,
@@ -89,6 +93,7 @@ metrics! {
     UpdateAlpha = "update_alpha" of Pair,
     IntruderCount = "intruder_count" of Pair,
     IntruderEnergyShare = "intruder_energy_share" of Pair,
+    SubspaceOverlap = "subspace_overlap" of Pair,
 }
 
 impl Metric {
@@ -104,6 +109,7 @@ impl Metric {
             Self::SpectralNormRatio => Some(Self::SpectralNorm),
             Self::StableRankRatio => Some(Self::StableRank),
             Self::ErgFractionDrift => Some(Self::ErgFraction),
+            Self::NewTraps => Some(Self::TrapCount),
             other if other.subject() == Subject::Checkpoint => Some(other),
             _ => None,
         }
@@ -123,6 +129,7 @@ impl Metric {
             Self::StableRankRatio => FindingCode::StableRankDrift,
             Self::EsdDistance => FindingCode::EsdDrift,
             Self::IntruderCount | Self::IntruderEnergyShare => FindingCode::IntruderDimensions,
+            Self::TrapCount | Self::TrapZ | Self::NewTraps => FindingCode::CorrelationTraps,
             Self::UpdateRank1Share => FindingCode::RankOneEdit,
             _ => FindingCode::MetricLimit,
         }

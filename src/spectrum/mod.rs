@@ -22,6 +22,7 @@
 mod alignment;
 mod banded;
 mod blas;
+mod directions;
 mod entries;
 mod error;
 mod estimator;
@@ -39,11 +40,13 @@ mod schedule;
 mod singular;
 mod stream;
 mod tail;
+mod traps;
 pub mod weightwatcher;
 
 #[cfg(test)]
 mod tests;
 
+pub use directions::direction_metrics;
 pub use entries::EntryStatistics;
 pub use error::SpectrumError;
 pub use estimator::Estimator;
@@ -60,3 +63,4 @@ pub use schedule::{MemoryLimit, run_in_order};
 pub use singular::Spectrum;
 pub use stream::{Stored, decomposition_bytes};
 pub use tail::{TailFit, fit_at_tail_count, hill};
+pub use traps::{TRAP_QUANTILE, TrapCauses, Traps, new_traps, traps};

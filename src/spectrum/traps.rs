@@ -1,0 +1,241 @@
+//! Correlation traps: eigenvalues that stay outside the noise bulk after all entries are shuffled.
+//!
+//! Shuffling destroys every correlation, so what still stands out comes from the set of values itself:
+//! from their mean, or from a few huge entries. For light-tailed noise of variance s^2 the largest
+//! eigenvalue of an N x M matrix follows the Tracy-Widom law of order 1 around
+//!
+//! ```text
+//! mu = (sqrt(N - 1) + sqrt M)^2,  sg = (sqrt(N - 1) + sqrt M) (1 / sqrt(N - 1) + 1 / sqrt M)^(1/3)
+//! z  = (lambda_1 / s^2 - mu) / sg
+//! ```
+//!
+//! (Johnstone 2001). A trap is an eigenvalue of the shuffled matrix with z above 4.359, the 99.99 %
+//! quantile: a model of a few hundred layers of pure noise rarely shows one. The shuffle is one fixed
+//! permutation for each shape, so that both sides of a pair, and every run, see the same one.
+//!
+//! Which of the two causes it is follows in closed form from the threshold at which a rank-one part
+//! leaves the bulk, `s (N M)^(1/4)`: a mean puts `|mean| sqrt(N M)` there, one entry its own size.
+//!
+//! Heavy-tailed entries (a fourth moment that is not finite) make traps by themselves: with Student's
+//! t of 3 degrees of freedom every matrix has some. Read them beside `kurtosis`.
+
+use ndarray::ArrayView2;
+
+use super::blas::Product;
+use super::entries::EntryStatistics;
+use super::error::SpectrumError;
+use super::lanczos::{self, GramOperator, Krylov, Ritz};
+use super::matrix::Matrix;
+use super::random::SplitMix;
+use crate::num::{self, Measured};
+
+/// 99.99 % quantile of the Tracy-Widom law of order 1.
+pub const TRAP_QUANTILE: f64 = 4.359;
+
+/// The Tracy-Widom law is a poor approximation for smaller sides.
+const LEAST_SIDE: usize = 16;
+
+/// Largest residual at which an eigenvalue counts as known, in units of sg.
+const TOLERANCE: f64 = 0.1;
+
+const MOST_STEPS: usize = 256;
+
+/// Purposes of the streams of random numbers.
+const SHUFFLE: u64 = 0x7368_7566_666c_6531;
+const START: u64 = 0x7472_6170_7374_6131;
+
+/// What the shuffled matrix shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traps {
+    /// The metric `trap_count`.
+    pub count: Measured,
+    /// The metric `trap_z`: that of the largest eigenvalue.
+    pub z: Measured,
+    /// The two causes in closed form; `None` where all entries are equal.
+    pub causes: Option<TrapCauses>,
+}
+
+/// Strength of the two shuffle-invariant causes over the threshold of detection: above 1 a trap follows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrapCauses {
+    /// `|mean| / std (N M)^(1/4)`.
+    pub mean: f64,
+    /// `max |w - mean| / (std (N M)^(1/4))`.
+    pub largest_entry: f64,
+}
+
+impl TrapCauses {
+    /// `entries` are the statistics of the same matrix. Cost: one pass.
+    pub fn of(matrix: &Matrix, entries: &EntryStatistics) -> Option<Self> {
+        // A constant matrix has no kurtosis.
+        entries.kurtosis?;
+        let root = (entries.count as f64).powf(0.25);
+        let deviation = |entry: f64| (entry - entries.mean).abs();
+        let largest = matrix.entries().map(deviation).fold(0.0, num::max);
+        Some(Self {
+            mean: entries.mean.abs() / entries.std * root,
+            largest_entry: largest / (entries.std * root),
+        })
+    }
+}
+
+/// Shuffles `matrix` and looks at its largest eigenvalues (one copy of the matrix, and up to 256
+/// Lanczos steps of 4 N M flops); `entries` are the statistics of the same matrix.
+pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
+    let without = |measured: Measured| Traps {
+        count: measured.clone(),
+        z: measured,
+        causes: None,
+    };
+    if entries.nonfinite_count > 0 {
+        let count = entries.nonfinite_count;
+        return without(Measured::failed(format!("{count} entries are not finite")));
+    }
+    if matrix.shorter_side() < LEAST_SIDE {
+        return without(Measured::not_applicable(format!(
+            "a side of {} is too short for the law of the largest eigenvalue",
+            matrix.shorter_side()
+        )));
+    }
+    let Some(causes) = TrapCauses::of(matrix, entries) else {
+        return without(Measured::not_applicable("all entries are equal"));
+    };
+    let found = match shuffled(matrix) {
+        Matrix::F64(entries_) => outside(&entries_.view(), entries.std),
+        Matrix::F32(entries_) => outside(&entries_.view(), entries.std),
+    };
+    match found {
+        Ok((z, count)) => Traps {
+            count,
+            z,
+            causes: Some(causes),
+        },
+        Err(error) => Traps {
+            causes: Some(causes),
+            ..without(Measured::failed(error.to_string()))
+        },
+    }
+}
+
+/// The same entries in the fixed random order of this shape (Fisher and Yates).
+fn shuffled(matrix: &Matrix) -> Matrix {
+    fn shuffle<T>(entries: &mut [T], random: &mut SplitMix) {
+        for last in (1..entries.len()).rev() {
+            entries.swap(last, random.below(last + 1));
+        }
+    }
+    let (rows, cols) = matrix.shape();
+    let random = &mut SplitMix::of_shape(rows, cols, SHUFFLE);
+    match matrix {
+        Matrix::F64(entries) => {
+            let mut entries = entries.as_standard_layout().into_owned();
+            shuffle(entries.as_slice_mut().unwrap_or_default(), random);
+            Matrix::F64(entries)
+        }
+        Matrix::F32(entries) => {
+            let mut entries = entries.as_standard_layout().into_owned();
+            shuffle(entries.as_slice_mut().unwrap_or_default(), random);
+            Matrix::F32(entries)
+        }
+    }
+}
+
+/// Centre and scale of the largest eigenvalue of noise with a given variance.
+#[derive(Debug, Clone, Copy)]
+struct NoiseEdge {
+    centre: f64,
+    scale: f64,
+}
+
+impl NoiseEdge {
+    fn of((rows, cols): (usize, usize), std: f64) -> Self {
+        let (long, short) = (rows.max(cols) as f64, rows.min(cols) as f64);
+        let (long, short) = ((long - 1.0).sqrt(), short.sqrt());
+        let variance = std * std;
+        Self {
+            centre: variance * (long + short).powi(2),
+            scale: variance * (long + short) * (1.0 / long + 1.0 / short).cbrt(),
+        }
+    }
+
+    fn z(&self, eigenvalue: f64) -> f64 {
+        (eigenvalue - self.centre) / self.scale
+    }
+}
+
+/// `z` of the largest eigenvalue and how many are traps.
+fn outside<T: Product>(
+    matrix: &ArrayView2<'_, T>,
+    std: f64,
+) -> Result<(Measured, Measured), SpectrumError> {
+    let (rows, cols) = matrix.dim();
+    let operator = GramOperator::of(matrix)?;
+    let edge = NoiseEdge::of((rows, cols), std / operator.scale());
+    let mut random = SplitMix::of_shape(rows, cols, START);
+    let mut krylov = Krylov::seeded(operator.side(), &mut random);
+    let most_steps = MOST_STEPS.min(operator.side());
+    let mut next_check = 24.min(most_steps);
+    loop {
+        lanczos::advance(&operator, &mut [&mut krylov]);
+        let steps = krylov.steps();
+        let last = krylov.is_closed() || steps >= most_steps;
+        if steps < next_check && !last {
+            continue;
+        }
+        next_check = lanczos::later(steps).min(most_steps);
+        let ritz = krylov.ritz()?;
+        let known = known_above(&ritz, &edge);
+        let (Some(first), Some(count)) = known else {
+            if last {
+                return Ok(unsettled(known, steps));
+            }
+            continue;
+        };
+        return Ok((Measured::of(first), Measured::count(count)));
+    }
+}
+
+/// `z` of the largest eigenvalue and the number of traps, each where the Ritz values settle it.
+fn known_above(ritz: &Ritz, edge: &NoiseEdge) -> (Option<f64>, Option<usize>) {
+    let settled = |index: &usize| {
+        let (value, residual) = (ritz.values[*index], ritz.residuals[*index] / edge.scale);
+        residual <= TOLERANCE || edge.z(value) + residual <= TRAP_QUANTILE
+    };
+    let above = ritz
+        .values
+        .partition_point(|value| edge.z(*value) > TRAP_QUANTILE);
+    let all = (0..=above).filter(|index| *index < ritz.values.len());
+    let count = all.clone().all(|index| settled(&index)).then_some(above);
+    let first = ritz.residuals[0] <= TOLERANCE * edge.scale;
+    (first.then(|| edge.z(ritz.values[0])), count)
+}
+
+fn unsettled(known: (Option<f64>, Option<usize>), steps: usize) -> (Measured, Measured) {
+    let reason = || {
+        Measured::not_applicable(format!(
+            "the largest eigenvalues of the shuffled matrix were not settled in {steps} steps"
+        ))
+    };
+    (
+        known.0.map_or_else(reason, Measured::of),
+        known.1.map_or_else(reason, Measured::count),
+    )
+}
+
+/// The metric `new_traps`: by how many the count grew; 0 where it did not.
+pub fn new_traps(base: &Measured, tuned: &Measured) -> Measured {
+    match (base.value(), tuned.value()) {
+        (Some(before), Some(after)) => Measured::of(num::max(after - before, 0.0)),
+        (before, _) => {
+            let (name, side) = if before.is_none() {
+                ("base", base)
+            } else {
+                ("tuned", tuned)
+            };
+            let reason = side
+                .reason()
+                .map_or("not measured", |reason| reason.as_str());
+            Measured::not_applicable(format!("{name}: {reason}"))
+        }
+    }
+}
