@@ -4,7 +4,7 @@ use super::entries::PairSums;
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable};
 use crate::spectrum::{
-    CheckpointMetrics, Intruders, Leading, Spectrum, SpectrumError, esd_distance, new_traps,
+    CheckpointMetrics, Directions, Intruders, Spectrum, SpectrumError, esd_distance, new_traps,
     subspace_overlap,
 };
 
@@ -175,23 +175,13 @@ pub(super) fn of_intruders(intruders: Result<Intruders, SpectrumError>, drift: &
 }
 
 /// What the leading directions and the traps of both sides say.
-pub(super) fn of_directions(
-    base: &Result<Leading, SpectrumError>,
-    tuned: &Result<Leading, SpectrumError>,
-    (base_table, tuned_table): (&MetricTable, &MetricTable),
-    drift: &mut MetricTable,
-) {
-    let overlap = match (base, tuned) {
+pub(super) fn of_directions(base: &Directions, tuned: &Directions, drift: &mut MetricTable) {
+    let overlap = match (&base.leading, &tuned.leading) {
         (Ok(base), Ok(tuned)) => subspace_overlap(base, tuned),
         (Err(error), _) | (_, Err(error)) => Measured::failed(error.to_string()),
     };
     drift.set(Metric::SubspaceOverlap, overlap);
-    let count = |table: &MetricTable| {
-        let measured = table.get(Metric::TrapCount).cloned();
-        measured.unwrap_or_else(|| Measured::not_applicable("traps were not measured"))
-    };
-    let traps = new_traps(&count(base_table), &count(tuned_table));
-    drift.set(Metric::NewTraps, traps);
+    drift.set(Metric::NewTraps, new_traps(&base.traps, &tuned.traps));
 }
 
 /// What is exactly known of a tensor whose bytes are the base's.

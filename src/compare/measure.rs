@@ -385,27 +385,19 @@ fn measure_matrix(
         .and_then(|base| Ok((base, tuned.matrix(estimator)?)));
     match &matrices {
         Ok((base_matrix, tuned_matrix)) => {
-            let leading = |matrix: &Matrix,
-                           spectrum: &Spectrum,
-                           values: &Values<'_>,
-                           metrics: &mut CheckpointMetrics| {
-                direction_metrics(matrix, spectrum, &values.entries, &mut metrics.table)
-            };
-            let base_leading = leading(base_matrix, &base_spectrum, base, &mut base_metrics);
-            let tuned_leading = leading(tuned_matrix, &tuned_spectrum, tuned, &mut tuned_metrics);
-            let found = tuned_leading
-                .as_ref()
-                .map_err(Clone::clone)
-                .and_then(|leading| {
+            let table = &mut base_metrics.table;
+            let base_side = direction_metrics(base_matrix, &base_spectrum, &base.entries, table);
+            let table = &mut tuned_metrics.table;
+            let tuned_side =
+                direction_metrics(tuned_matrix, &tuned_spectrum, &tuned.entries, table);
+            let found = match &tuned_side.leading {
+                Ok(leading) => {
                     spectrum::intruders_among(base_matrix, &base_spectrum, leading, INTRUDER_COSINE)
-                });
+                }
+                Err(error) => Err(error.clone()),
+            };
             drift::of_intruders(found, &mut layer.drift);
-            drift::of_directions(
-                &base_leading,
-                &tuned_leading,
-                (&base_metrics.table, &tuned_metrics.table),
-                &mut layer.drift,
-            );
+            drift::of_directions(&base_side, &tuned_side, &mut layer.drift);
         }
         Err(error) => fail_spectra(layer, &error.to_string()),
     }

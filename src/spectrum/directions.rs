@@ -6,32 +6,36 @@ use super::leading::{LEADING_DIRECTIONS, Leading, leading, participation_ratio};
 use super::matrix::Matrix;
 use super::metric::{Metric, MetricTable};
 use super::singular::Spectrum;
-use super::traps::traps;
+use super::traps::{Traps, traps};
 use crate::num::Measured;
 
 /// What [`direction_metrics`] sets.
 pub(super) const OF_DIRECTIONS: [Metric; 3] =
     [Metric::TrapCount, Metric::TrapZ, Metric::ParticipationRatio];
 
-/// Sets `trap_count`, `trap_z` and `participation_ratio`, and returns the leading directions, which the
-/// metrics of a pair need too. `spectrum` and `entries` are those of the same matrix.
-///
-/// # Errors
-/// If the leading directions could not be found; `participation_ratio` says so.
+/// What the metrics of a pair need of each side.
+#[derive(Debug)]
+pub struct Directions {
+    pub leading: Result<Leading, SpectrumError>,
+    pub traps: Traps,
+}
+
+/// Sets `trap_count`, `trap_z` and `participation_ratio`, and returns what they were made from.
+/// `spectrum` and `entries` are those of the same matrix.
 pub fn direction_metrics(
     matrix: &Matrix,
     spectrum: &Spectrum,
     entries: &EntryStatistics,
     table: &mut MetricTable,
-) -> Result<Leading, SpectrumError> {
+) -> Directions {
     let traps = traps(matrix, entries);
-    table.set(Metric::TrapCount, traps.count);
-    table.set(Metric::TrapZ, traps.z);
+    table.set(Metric::TrapCount, traps.count.clone());
+    table.set(Metric::TrapZ, traps.z.clone());
     let leading = leading(matrix, spectrum, LEADING_DIRECTIONS);
     let ratio = match &leading {
         Ok(leading) => participation_ratio(leading),
         Err(error) => Measured::failed(error.to_string()),
     };
     table.set(Metric::ParticipationRatio, ratio);
-    leading
+    Directions { leading, traps }
 }

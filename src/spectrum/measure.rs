@@ -72,8 +72,7 @@ pub fn measure(
     let spectrum = Spectrum::of(matrix)?;
     let entries = EntryStatistics::of(matrix);
     let mut measured = metrics(&spectrum, &entries, storage_noise, estimator);
-    // Without leading directions the table says why.
-    let _leading = direction_metrics(matrix, &spectrum, &entries, &mut measured.table);
+    direction_metrics(matrix, &spectrum, &entries, &mut measured.table);
     Ok((spectrum, measured))
 }
 

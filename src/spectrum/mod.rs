@@ -46,7 +46,7 @@ pub mod weightwatcher;
 #[cfg(test)]
 mod tests;
 
-pub use directions::direction_metrics;
+pub use directions::{Directions, direction_metrics};
 pub use entries::EntryStatistics;
 pub use error::SpectrumError;
 pub use estimator::Estimator;

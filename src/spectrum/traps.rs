@@ -35,6 +35,9 @@ pub const TRAP_QUANTILE: f64 = 4.359;
 /// The Tracy-Widom law is a poor approximation for smaller sides.
 const LEAST_SIDE: usize = 16;
 
+/// The trap_z of two noise matrices that share most of their entries differ by tenths.
+const LEAST_RISE: f64 = 3.0;
+
 /// Largest residual at which an eigenvalue counts as known, in units of sg.
 const TOLERANCE: f64 = 0.1;
 
@@ -51,6 +54,10 @@ pub struct Traps {
     pub count: Measured,
     /// The metric `trap_z`: that of the largest eigenvalue.
     pub z: Measured,
+    /// z of each trap, descending; empty where they are not known.
+    trap_zs: Vec<f64>,
+    /// The largest z that the first eigenvalue which is no trap can have.
+    next_z: f64,
     /// The two causes in closed form; `None` where all entries are equal.
     pub causes: Option<TrapCauses>,
 }
@@ -85,6 +92,8 @@ pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
     let without = |measured: Measured| Traps {
         count: measured.clone(),
         z: measured,
+        trap_zs: Vec::new(),
+        next_z: f64::INFINITY,
         causes: None,
     };
     if entries.nonfinite_count > 0 {
@@ -105,10 +114,9 @@ pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
         Matrix::F32(entries_) => outside(&entries_.view(), entries.std),
     };
     match found {
-        Ok((z, count)) => Traps {
-            count,
-            z,
+        Ok(found) => Traps {
             causes: Some(causes),
+            ..found
         },
         Err(error) => Traps {
             causes: Some(causes),
@@ -163,11 +171,8 @@ impl NoiseEdge {
     }
 }
 
-/// `z` of the largest eigenvalue and how many are traps.
-fn outside<T: Product>(
-    matrix: &ArrayView2<'_, T>,
-    std: f64,
-) -> Result<(Measured, Measured), SpectrumError> {
+/// All but the causes.
+fn outside<T: Product>(matrix: &ArrayView2<'_, T>, std: f64) -> Result<Traps, SpectrumError> {
     let (rows, cols) = matrix.dim();
     let operator = GramOperator::of(matrix)?;
     let edge = NoiseEdge::of((rows, cols), std / operator.scale());
@@ -184,14 +189,10 @@ fn outside<T: Product>(
         }
         next_check = lanczos::later(steps).min(most_steps);
         let ritz = krylov.ritz()?;
-        let known = known_above(&ritz, &edge);
-        let (Some(first), Some(count)) = known else {
-            if last {
-                return Ok(unsettled(known, steps));
-            }
-            continue;
-        };
-        return Ok((Measured::of(first), Measured::count(count)));
+        let (first, count) = known_above(&ritz, &edge);
+        if last || first.is_some() && count.is_some() {
+            return Ok(settled(&ritz, &edge, (first, count)));
+        }
     }
 }
 
@@ -210,32 +211,35 @@ fn known_above(ritz: &Ritz, edge: &NoiseEdge) -> (Option<f64>, Option<usize>) {
     (first.then(|| edge.z(ritz.values[0])), count)
 }
 
-fn unsettled(known: (Option<f64>, Option<usize>), steps: usize) -> (Measured, Measured) {
+fn settled(ritz: &Ritz, edge: &NoiseEdge, known: (Option<f64>, Option<usize>)) -> Traps {
+    let steps = ritz.values.len();
     let reason = || {
         Measured::not_applicable(format!(
             "the largest eigenvalues of the shuffled matrix were not settled in {steps} steps"
         ))
     };
-    (
-        known.0.map_or_else(reason, Measured::of),
-        known.1.map_or_else(reason, Measured::count),
-    )
+    let traps = known.1.unwrap_or(0);
+    let zs = ritz.values.iter().map(|value| edge.z(*value));
+    let next = ritz.values.get(traps).zip(ritz.residuals.get(traps));
+    Traps {
+        count: known.1.map_or_else(reason, Measured::count),
+        z: known.0.map_or_else(reason, Measured::of),
+        trap_zs: zs.take(traps).collect(),
+        next_z: next.map_or(f64::INFINITY, |(value, residual)| edge.z(value + residual)),
+        causes: None,
+    }
 }
 
-/// The metric `new_traps`: by how many the count grew; 0 where it did not.
-pub fn new_traps(base: &Measured, tuned: &Measured) -> Measured {
-    match (base.value(), tuned.value()) {
-        (Some(before), Some(after)) => Measured::of(num::max(after - before, 0.0)),
-        (before, _) => {
-            let (name, side) = if before.is_none() {
-                ("base", base)
-            } else {
-                ("tuned", tuned)
-            };
-            let reason = side
-                .reason()
-                .map_or("not measured", |reason| reason.as_str());
-            Measured::not_applicable(format!("{name}: {reason}"))
+/// The metric `new_traps`: those that the tuned matrix has beyond the base's number, and whose z is by
+/// more than [`LEAST_RISE`] above that of the base's first eigenvalue that is no trap; an eigenvalue that
+/// crosses the edge by chance is not new.
+pub fn new_traps(base: &Traps, tuned: &Traps) -> Measured {
+    for (name, traps) in [("base", base), ("tuned", tuned)] {
+        if let Some(reason) = traps.count.reason() {
+            return Measured::not_applicable(format!("{name}: {reason}"));
         }
     }
+    let risen = |z: &&f64| **z - base.next_z > LEAST_RISE;
+    let beyond = tuned.trap_zs.iter().skip(base.trap_zs.len());
+    Measured::count(beyond.filter(risen).count())
 }

@@ -5,6 +5,7 @@ use ndarray::Array2;
 use super::{Random, double, relative_error, single, with_singular_values};
 use crate::num::Measured;
 use crate::spectrum::intruders::bounded;
+use crate::spectrum::lanczos::{GramOperator, leading_pairs};
 use crate::spectrum::leading::{by_lanczos, by_lapack};
 use crate::spectrum::{
     LEADING_DIRECTIONS, LeftBasis, Matrix, Spectrum, SpectrumError, intruders, intruders_among,
@@ -85,10 +86,118 @@ fn bounds_count_the_same_intruders_as_all_singular_vectors() {
             }
         }
     }
-    println!("{directions} {open} {found}");
     assert!(
         found >= 200 && directions - found >= 200,
         "{found} of {directions}"
     );
     assert!(open * 50 <= directions, "{open} of {directions} undecided");
+}
+
+#[test]
+fn lanczos_finds_the_leading_triplets_of_a_full_decomposition() {
+    let mut random = Random::new(12);
+    for (rows, cols) in SHAPES {
+        for base in bases(&mut random, rows, cols) {
+            for (matrix, tolerance) in both(&base).into_iter().zip([1e-8, 2e-3]) {
+                let spectrum = Spectrum::of(&matrix).unwrap();
+                let exact = by_lapack(&matrix, &spectrum, 10).unwrap();
+                let found = by_lanczos(&matrix, &spectrum, 10).unwrap();
+                assert_eq!(found.singular_values().len(), exact.singular_values().len());
+                assert!(found.residual() <= 1e-5);
+                for (side, other) in [(found.left(), exact.left()), (found.right(), exact.right())]
+                {
+                    // Up to the sign.
+                    let cosines = (&side * &other).sum_axis(ndarray::Axis(1));
+                    for (cosine, angle) in cosines.iter().zip(found.angles()) {
+                        let least = (1.0 - angle * angle).sqrt() - tolerance;
+                        assert!(cosine.abs() >= least, "{rows} x {cols}: {cosine}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_multiple_singular_value_is_not_passed_over() {
+    // Lanczos alone sees one copy of 5; the spectrum says that there are two.
+    let values: Vec<f64> = [9.0, 5.0, 5.0, 4.0]
+        .into_iter()
+        .chain((0..56).map(|i| 3.0 - 0.05 * f64::from(i)))
+        .collect();
+    let matrix = double(with_singular_values(60, 70, &values, 8));
+    let spectrum = Spectrum::of(&matrix).unwrap();
+    if let Ok(found) = by_lanczos(&matrix, &spectrum, 4) {
+        let products = found.left().dot(&found.left().t()) - Array2::<f64>::eye(4);
+        assert!(products.iter().all(|product| product.abs() <= 1e-10));
+    }
+    let found = by_lapack(&matrix, &spectrum, 4).unwrap();
+    assert!(participation_ratio(&found).reason().is_some());
+    assert!(subspace_overlap(&found, &found).value().is_some());
+    let cut = by_lapack(&matrix, &spectrum, 2).unwrap();
+    assert!(subspace_overlap(&cut, &found).reason().is_some());
+}
+
+#[test]
+fn a_run_that_is_too_short_says_so() {
+    let matrix = Random::new(13).matrix(90, 90);
+    let operator = GramOperator::of(&matrix.view()).unwrap();
+    let found = leading_pairs(&operator, 5, 1e-10, 8);
+    assert!(matches!(
+        found,
+        Err(SpectrumError::NotConverged { steps: 8, .. })
+    ));
+    let found = leading_pairs(&operator, 5, 1e-10, 90).unwrap();
+    let exact = Spectrum::of(&double(matrix)).unwrap();
+    for (value, exact) in found.values.iter().zip(exact.singular_values()) {
+        assert!(relative_error(value.sqrt(), *exact) <= 1e-12);
+    }
+    assert!(found.residual <= 1e-9 * found.values[0]);
+}
+
+#[test]
+fn overlap_counts_the_directions_that_two_matrices_share() {
+    // Left axes 0 to 9 against 4 to 13: six of ten.
+    let matrix = |first: usize| {
+        let mut matrix = Array2::zeros((40, 30));
+        for index in 0..10 {
+            matrix[[first + index, index]] = 20.0 - index as f64;
+        }
+        double(matrix)
+    };
+    let of = |matrix: &Matrix| by_lapack(matrix, &Spectrum::of(matrix).unwrap(), 10).unwrap();
+    let (base, tuned) = (of(&matrix(0)), of(&matrix(4)));
+    assert!((subspace_overlap(&base, &tuned).value().unwrap() - 0.6).abs() <= 1e-12);
+    assert!((subspace_overlap(&base, &base).value().unwrap() - 1.0).abs() <= 1e-12);
+    // Each right vector is one axis of 30.
+    assert!((participation_ratio(&base).value().unwrap() - 1.0 / 30.0).abs() <= 1e-12);
+    let whole = of(&double(with_singular_values(
+        8,
+        20,
+        &[8., 7., 6., 5., 4., 3., 2., 1.],
+        3,
+    )));
+    assert!(subspace_overlap(&whole, &whole).reason().is_some());
+    let zero = of(&double(Array2::zeros((30, 40))));
+    assert!(matches!(
+        participation_ratio(&zero),
+        Measured::NotApplicable(_)
+    ));
+    assert!(subspace_overlap(&base, &zero).reason().is_some());
+}
+
+#[test]
+fn random_directions_participate_by_a_third_and_overlap_by_their_share() {
+    let mut random = Random::new(14);
+    let (mut ratio, mut overlap) = (0.0, 0.0);
+    for _ in 0..20 {
+        let [base, tuned] = [(); 2].map(|()| {
+            let matrix = double(random.matrix(100, 400));
+            by_lanczos(&matrix, &Spectrum::of(&matrix).unwrap(), 10).unwrap()
+        });
+        ratio += participation_ratio(&base).value().unwrap() / 20.0;
+        overlap += subspace_overlap(&base, &tuned).value().unwrap() / 20.0;
+    }
+    assert!((ratio - 1.0 / 3.0).abs() <= 0.01, "{ratio}");
+    assert!((overlap - 0.1).abs() <= 0.015, "{overlap}");
 }

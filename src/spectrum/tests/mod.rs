@@ -6,6 +6,7 @@ mod directions;
 mod invariants;
 mod parity;
 mod reference;
+mod traps;
 
 use ndarray::Array2;
 
