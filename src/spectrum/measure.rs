@@ -31,7 +31,7 @@ const OF_THE_FIT: [Metric; 8] = [
 ];
 
 /// What depends on the singular values, or on the entries being finite.
-const OF_THE_SPECTRUM: [Metric; 14] = [
+const OF_THE_SPECTRUM: [Metric; 19] = [
     Metric::FrobeniusNorm,
     Metric::SpectralNorm,
     Metric::StableRank,
@@ -46,6 +46,11 @@ const OF_THE_SPECTRUM: [Metric; 14] = [
     Metric::RankLoss,
     Metric::AbsWeightEntropy,
     Metric::Kurtosis,
+    Metric::AlphaNoise,
+    Metric::MpSigma,
+    Metric::MpEdge,
+    Metric::MpSoftrank,
+    Metric::SpikeCount,
 ];
 
 /// Metrics of one matrix, and the raw power-law fit behind them.
@@ -114,6 +119,7 @@ pub fn metrics(
     set_ranks(&mut table, spectrum);
     table.set(Metric::RankLoss, rank_loss(spectrum, storage_noise));
     set_entries(&mut table, entries);
+    super::noise::set(&mut table, spectrum);
     let erg = erg_count(spectrum);
     set_erg(&mut table, spectrum, erg);
     let fit = set_fit(&mut table, spectrum, erg, estimator);

@@ -33,6 +33,7 @@ mod leading;
 mod matrix;
 mod measure;
 pub mod metric;
+pub mod noise;
 mod pair;
 mod random;
 mod scan;
