@@ -7,12 +7,14 @@ use crate::spectrum::metric::Metric;
 
 const RULES: &str = include_str!("../../docs/rules.md");
 const METRICS: &str = include_str!("../../docs/metrics.md");
+/// Reported beside the metrics, but text.
+const PHASE: &str = "phase";
 
 pub(super) fn run(args: &ExplainArgs) -> Result<Outcome, CommandError> {
     let topic = args.topic.trim();
     let section = if topic.parse::<FindingCode>().is_ok() {
         section(RULES, topic)
-    } else if topic.parse::<Metric>().is_ok() {
+    } else if topic.parse::<Metric>().is_ok() || topic == PHASE {
         section(METRICS, topic)
     } else {
         None

@@ -53,6 +53,7 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
                     table,
                     fit,
                     profile,
+                    phase,
                 } = matrix.metrics;
                 ScanLayer {
                     name: matrix.source.name,
@@ -65,6 +66,7 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
                         table,
                         fit,
                         profile,
+                        phase,
                     },
                 }
             })

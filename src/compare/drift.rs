@@ -3,14 +3,22 @@
 use super::entries::PairSums;
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable};
+use crate::spectrum::noise::{Bulk, SPIKE_QUANTILE};
 use crate::spectrum::{
-    CheckpointMetrics, Directions, Intruders, Spectrum, SpectrumError, esd_distance, new_traps,
-    subspace_overlap,
+    self, CheckpointMetrics, Directions, Intruders, Spectrum, SpectrumError, esd_distance,
+    new_traps, subspace_overlap,
 };
 
 /// Below this multiple of the storage dtype's rounding noise, the bulk of W - W0 is mostly rounding
 /// (a true update of 3e-3 is stored in bf16 with a cosine of 0.89 to the truth).
 const BULK_FLOOR: f64 = 1.8;
+
+/// Shares of the energy whose directions are counted.
+const ENERGY_RANKS: [(Metric, f64); 3] = [
+    (Metric::UpdateRank90, 0.90),
+    (Metric::UpdateRank95, 0.95),
+    (Metric::UpdateRank99, 0.99),
+];
 
 /// One side of a pair: its spectrum and the metrics made from it.
 #[derive(Debug, Clone, Copy)]
@@ -117,44 +125,63 @@ fn alpha_drift(base: Side<'_>, tuned: Side<'_>) -> Measured {
     }
 }
 
-/// Metrics of W - W0. `noise` is the rms relative rounding error of the coarser storage dtype.
+/// Metrics of W - W0. `noise` is the rms relative rounding error of the coarser storage dtype,
+/// `rounding_energy` the part of the update's sum of squares that rounding is expected to have made.
 pub(super) fn of_update(
-    update: &CheckpointMetrics,
+    update: Side<'_>,
     sums: &PairSums,
     noise: f64,
+    rounding_energy: f64,
     drift: &mut MetricTable,
 ) {
     let floor = BULK_FLOOR * noise;
     let buried = sums.relative_update().is_some_and(|size| size < floor);
-    let copy = |source: Metric| match update.table.get(source) {
+    let copy = |source: Metric| match update.metrics.table.get(source) {
         Some(measured) => measured.clone(),
         None => Measured::not_applicable(format!("{source} of the update was not measured")),
     };
-    let bulk = |source: Metric| {
+    let unless_buried = |measured: Measured| {
         if buried {
             Measured::not_applicable(format!(
                 "the relative update is below {floor:.1e}, where rounding of the stored weights \
                  dominates its bulk"
             ))
         } else {
-            copy(source)
+            measured
         }
     };
+    let bulk = |source: Metric| unless_buried(copy(source));
     drift.set(Metric::UpdateSpectralNorm, copy(Metric::SpectralNorm));
     drift.set(Metric::UpdateStableRank, copy(Metric::StableRank));
     drift.set(Metric::UpdateEffectiveRank, bulk(Metric::EffectiveRank));
     drift.set(Metric::UpdateAlpha, bulk(Metric::Alpha));
-    let share = update
-        .table
-        .value(Metric::StableRank)
-        .filter(|rank| *rank > 0.0);
-    drift.set(
-        Metric::UpdateRank1Share,
-        share.map_or_else(
-            || Measured::not_applicable("the update is zero"),
-            |stable_rank| Measured::of(1.0 / stable_rank),
-        ),
-    );
+    drift.set(Metric::UpdateRank1Share, rank1_share(update));
+    let share = spectrum::noise_share(update.spectrum, rounding_energy);
+    drift.set(Metric::UpdateNoiseShare, unless_buried(share));
+    for (metric, share) in ENERGY_RANKS {
+        let rank = spectrum::energy_rank(update.spectrum, share);
+        drift.set(metric, unless_buried(rank));
+    }
+}
+
+/// Withheld where the update's largest singular value is what its own bulk gives as noise: its
+/// direction then says nothing, and the share is below 4 / M anyway.
+fn rank1_share(update: Side<'_>) -> Measured {
+    let stable_rank = update.metrics.table.value(Metric::StableRank);
+    let Some(stable_rank) = stable_rank.filter(|rank| *rank > 0.0) else {
+        return Measured::not_applicable("the update is zero");
+    };
+    match Bulk::of(update.spectrum) {
+        Ok(bulk) if bulk.count_beyond(update.spectrum, SPIKE_QUANTILE) == 0 => {
+            let threshold = bulk.noise_matrix().threshold();
+            Measured::not_applicable(format!(
+                "no direction of the update stands out of its noise: it would have to be stronger \
+                 than {threshold:.2e}"
+            ))
+        }
+        // Without a bulk of noise there is nothing that could hide the direction.
+        Ok(_) | Err(_) => Measured::of(1.0 / stable_rank),
+    }
 }
 
 pub(super) fn of_intruders(intruders: Result<Intruders, SpectrumError>, drift: &mut MetricTable) {
@@ -221,6 +248,10 @@ pub(super) fn of_identical(matrix: bool, drift: &mut MetricTable) {
         Metric::UpdateStableRank,
         Metric::UpdateEffectiveRank,
         Metric::UpdateRank1Share,
+        Metric::UpdateNoiseShare,
+        Metric::UpdateRank90,
+        Metric::UpdateRank95,
+        Metric::UpdateRank99,
         Metric::UpdateAlpha,
     ] {
         drift.set(metric, Measured::not_applicable("the tensor is unchanged"));

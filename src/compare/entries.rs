@@ -130,6 +130,18 @@ impl PairSums {
         (self.base_squares > 0.0).then(|| (self.update_squares / self.base_squares).sqrt())
     }
 
+    /// The part of `|W - W0|^2` that rounding of the stored weights is expected to have made, with
+    /// `noise` its rms relative error. Where both sides have the same dtype, an entry that did not change was not
+    /// rounded anew.
+    pub(super) fn rounding_energy(&self, noise: f64, same_precision: bool) -> f64 {
+        let rounded = if same_precision && self.count > 0 {
+            self.changed as f64 / self.count as f64
+        } else {
+            1.0
+        };
+        noise * noise * self.base_squares * rounded
+    }
+
     /// `None` where either side is all zero. Rounding never takes it beyond 1.
     pub(super) fn cosine(&self) -> Option<f64> {
         let scale = self.base_squares.sqrt() * self.tuned_squares.sqrt();

@@ -310,6 +310,7 @@ impl<'a> Values<'a> {
             table: entry_metrics(&self.entries, shape),
             fit: None,
             profile: Vec::new(),
+            phase: None,
         }
     }
 }
@@ -353,10 +354,10 @@ fn measure_matrix(
         let update = Spectrum::of_update(base.stored, tuned.stored, rows, cols, arithmetic)?;
         // Nothing is asked of the entries of an update that the sums do not say.
         let no_entries = EntryStatistics::default();
-        let update_metrics = spectrum::metrics(&update, &no_entries, 0.0, estimator);
-        Ok::<_, SpectrumError>((spectra, update_metrics))
+        let metrics = spectrum::metrics(&update, &no_entries, 0.0, estimator);
+        Ok::<_, SpectrumError>((spectra, (update, metrics)))
     })();
-    let ((base_spectrum, tuned_spectrum), update_metrics) = match decomposed {
+    let ((base_spectrum, tuned_spectrum), (update_spectrum, update_metrics)) = match decomposed {
         Ok(parts) => parts,
         Err(error) => {
             fail_spectra(layer, &error.to_string());
@@ -379,7 +380,13 @@ fn measure_matrix(
         },
         &mut layer.drift,
     );
-    drift::of_update(&update_metrics, sums, noise, &mut layer.drift);
+    let update = drift::Side {
+        spectrum: &update_spectrum,
+        metrics: &update_metrics,
+    };
+    let same_precision = base.noise.total_cmp(&tuned.noise).is_eq();
+    let rounding_energy = sums.rounding_energy(noise, same_precision);
+    drift::of_update(update, sums, noise, rounding_energy, &mut layer.drift);
     let matrices = base
         .matrix(estimator)
         .and_then(|base| Ok((base, tuned.matrix(estimator)?)));
@@ -413,11 +420,13 @@ fn adopted(metrics: CheckpointMetrics) -> LayerMetrics {
         table,
         fit,
         profile,
+        phase,
     } = metrics;
     LayerMetrics {
         table,
         fit,
         profile,
+        phase,
     }
 }
 

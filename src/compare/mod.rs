@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::code::FindingCode;
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::Finite;
+use crate::spectrum::Phase;
 use crate::spectrum::metric::{Metric, MetricTable};
 
 pub use error::CompareError;
@@ -90,6 +91,8 @@ pub struct LayerMetrics {
     pub fit: Option<MetricTable>,
     /// log10 of the eigenvalues at evenly spaced ranks, largest first; for sparklines.
     pub profile: Vec<f32>,
+    /// Text, not a number: no rule can use it.
+    pub phase: Option<Phase>,
 }
 
 /// A hygiene observation: exact, with no limit that a policy could move. The policy only sets its

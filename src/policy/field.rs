@@ -152,6 +152,9 @@ pub(super) fn rule_id(value: &DeValue<'_>) -> Field<String> {
 }
 
 pub(super) fn metric(value: &DeValue<'_>) -> Field<Metric> {
+    if value.as_str() == Some("phase") {
+        return Err("`phase` is a name, not a number, and no rule can limit it".to_owned());
+    }
     named(value, "metric", Metric::ALL, Metric::as_str)
 }
 

@@ -54,6 +54,7 @@ pub(super) fn layer(name: &str, role: Role, block: Option<u32>, drift: f64) -> L
         ]),
         fit: None,
         profile,
+        phase: Some(crate::spectrum::Phase::HeavyTailed),
     };
     LayerComparison {
         name: LayerName::new(name),

@@ -6,6 +6,7 @@ use super::error::SpectrumError;
 use super::estimator::Estimator;
 use super::matrix::{Arithmetic, Matrix};
 use super::metric::{Metric, MetricTable};
+use super::phase::{Phase, phase};
 use super::scan::matrix_of;
 use super::singular::Spectrum;
 use super::stream::Stored;
@@ -62,6 +63,8 @@ pub struct CheckpointMetrics {
     /// log10 of the eigenvalues at up to 16 evenly spaced ranks, largest first, what is below the
     /// resolution raised to it; empty for a zero matrix.
     pub profile: Vec<f32>,
+    /// `None` where none of the phases applies, or there is no spectrum.
+    pub phase: Option<Phase>,
 }
 
 /// Decomposes a matrix and measures it. `storage_noise` is the root mean square relative error of
@@ -123,10 +126,12 @@ pub fn metrics(
     let erg = erg_count(spectrum);
     set_erg(&mut table, spectrum, erg);
     let fit = set_fit(&mut table, spectrum, erg, estimator);
+    let phase = phase(&table, spectrum, estimator);
     CheckpointMetrics {
         table,
         fit,
         profile: profile(spectrum),
+        phase,
     }
 }
 
@@ -152,6 +157,7 @@ fn unmeasured_entries(
         table,
         fit: None,
         profile: Vec::new(),
+        phase: None,
     }
 }
 

@@ -95,6 +95,10 @@ metrics! {
     UpdateStableRank = "update_stable_rank" of Pair,
     UpdateEffectiveRank = "update_effective_rank" of Pair,
     UpdateRank1Share = "update_rank1_share" of Pair,
+    UpdateNoiseShare = "update_noise_share" of Pair,
+    UpdateRank90 = "update_rank_90" of Pair,
+    UpdateRank95 = "update_rank_95" of Pair,
+    UpdateRank99 = "update_rank_99" of Pair,
     UpdateAlpha = "update_alpha" of Pair,
     IntruderCount = "intruder_count" of Pair,
     IntruderEnergyShare = "intruder_energy_share" of Pair,
@@ -136,6 +140,7 @@ impl Metric {
             Self::IntruderCount | Self::IntruderEnergyShare => FindingCode::IntruderDimensions,
             Self::TrapCount | Self::TrapZ | Self::NewTraps => FindingCode::CorrelationTraps,
             Self::UpdateRank1Share => FindingCode::RankOneEdit,
+            Self::UpdateNoiseShare => FindingCode::NoiseShare,
             _ => FindingCode::MetricLimit,
         }
     }

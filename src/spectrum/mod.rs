@@ -35,6 +35,7 @@ mod measure;
 pub mod metric;
 pub mod noise;
 mod pair;
+mod phase;
 mod random;
 mod scan;
 mod schedule;
@@ -42,6 +43,7 @@ mod singular;
 mod stream;
 mod tail;
 mod traps;
+mod update;
 pub mod weightwatcher;
 
 #[cfg(test)]
@@ -59,9 +61,11 @@ pub use measure::{
     CheckpointMetrics, entry_metrics, measure, measure_stored, metrics, rank_loss, unmeasured,
 };
 pub use pair::{esd_distance, wasserstein_log10};
+pub use phase::Phase;
 pub use scan::{Scan, ScannedMatrix, matrix_of, part_of, scan};
 pub use schedule::{MemoryLimit, run_in_order};
 pub use singular::Spectrum;
 pub use stream::{Stored, decomposition_bytes};
 pub use tail::{TailFit, fit_at_tail_count, hill};
 pub use traps::{TRAP_QUANTILE, TrapCauses, Traps, new_traps, traps};
+pub use update::{energy_rank, noise_share};

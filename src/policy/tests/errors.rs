@@ -441,3 +441,10 @@ fn escape_sequences_of_a_file_are_not_sent_to_the_terminal() {
     let error = gate("version = 1\nname = \"\\u001b[31m\"\n\"\\u001b[0m\" = 1\n").unwrap_err();
     assert!(!error.to_string().contains('\u{1b}'));
 }
+
+#[test]
+fn a_rule_on_the_phase_is_refused_with_the_reason() {
+    let value = toml::de::DeValue::String("phase".into());
+    let error = crate::policy::field::metric(&value).unwrap_err();
+    assert!(error.contains("not a number"), "{error}");
+}

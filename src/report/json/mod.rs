@@ -76,14 +76,18 @@ pub(super) fn skipped(reasons: &[SkippedTensor]) -> Value {
         .collect()
 }
 
-/// The metrics in the order of tables, then `reasons` and `fit` where there are any.
+/// The metrics in the order of tables, then `reasons`, `phase` and `fit` where there are any.
 pub(super) fn layer_metrics(metrics: &LayerMetrics) -> Value {
     let LayerMetrics {
         table,
         fit,
         profile: _,
+        phase,
     } = metrics;
     let mut map = metric_table(table);
+    if let Some(phase) = phase {
+        map.insert("phase".into(), phase.as_str().into());
+    }
     if let Some(fit) = fit {
         map.insert("fit".into(), Value::Object(metric_table(fit)));
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compare::SkippedTensor;
 use crate::num;
+use crate::spectrum::Phase;
 use crate::spectrum::metric::{Metric, Subject};
 
 use super::human::{Layout, columns_text, tidy};
@@ -42,7 +43,7 @@ pub fn json(report: &ScanReport) -> String {
     document::to_text(root)
 }
 
-/// One row a layer: `name,role,block,rows,cols,dtype`, then every other metric of one checkpoint. An
+/// One row a layer: `name,role,block,rows,cols,dtype`, then every other metric of one checkpoint, then `phase`. An
 /// empty cell has no value; the JSON document says why.
 pub fn csv(report: &ScanReport) -> String {
     let metrics: Vec<Metric> = Metric::ALL
@@ -53,6 +54,7 @@ pub fn csv(report: &ScanReport) -> String {
         .collect();
     let mut header = vec!["name", "role", "block", "rows", "cols", "dtype"];
     header.extend(metrics.iter().map(|metric| metric.as_str()));
+    header.push("phase");
     csv::write(
         &header,
         report.layers.iter().map(|layer| csv_row(layer, &metrics)),
@@ -168,13 +170,15 @@ fn csv_row(layer: &ScanLayer, metrics: &[Metric]) -> Vec<String> {
             .iter()
             .map(|metric| csv::number_cell(table.value(*metric))),
     );
+    let phase = layer.metrics.phase.map_or("", Phase::as_str);
+    row.push(phase.to_owned());
     row
 }
 
 fn titles() -> Vec<&'static str> {
     let mut titles = vec!["layer", "shape"];
     titles.extend(SHOWN.iter().map(|metric| metric.as_str()));
-    titles.push("spectrum");
+    titles.extend(["phase", "spectrum"]);
     titles
 }
 
@@ -189,6 +193,7 @@ fn cells(layer: &ScanLayer, target: Target) -> Vec<String> {
             .map_or_else(|| "-".to_owned(), number::short)
     };
     cells.extend(SHOWN.iter().map(value));
+    cells.push(target.text(layer.metrics.phase.map_or("-", Phase::as_str)));
     cells.push(spark::sparkline(&spark::thin(
         &layer.metrics.profile,
         SPARK_COLUMNS,
