@@ -78,6 +78,7 @@ mod tests {
             .iter()
             .map(|code| code.as_str())
             .chain(Metric::ALL.iter().map(|metric| metric.as_str()))
+            .chain([PHASE])
             .collect();
         let headings = RULES
             .lines()

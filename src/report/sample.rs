@@ -86,6 +86,7 @@ fn layer_without_fit() -> LayerComparison {
         Metric::Alpha,
         Measured::not_applicable("ks_distance 0.14 exceeds 0.1"),
     );
+    layer.tuned.phase = None;
     layer.tuned.fit = Some(table(&[(Metric::Alpha, 4.75), (Metric::KsDistance, 0.14)]));
     layer.drift.set(
         Metric::AlphaDrift,

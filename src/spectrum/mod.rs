@@ -30,6 +30,7 @@ mod intruders;
 mod lanczos;
 mod lapack;
 mod leading;
+mod low_rank;
 mod matrix;
 mod measure;
 pub mod metric;
@@ -56,6 +57,7 @@ pub use estimator::Estimator;
 pub use intruders::{Intruders, LeftBasis, intruders, intruders_among};
 pub use lapack::use_one_blas_thread;
 pub use leading::{LEADING_DIRECTIONS, Leading, leading, participation_ratio, subspace_overlap};
+pub use low_rank::low_rank_spectrum;
 pub use matrix::{Arithmetic, Matrix};
 pub use measure::{
     CheckpointMetrics, entry_metrics, measure, measure_stored, metrics, rank_loss, unmeasured,

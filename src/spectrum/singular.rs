@@ -41,6 +41,33 @@ impl Spectrum {
         }
     }
 
+    /// From values that another method gave: descending, none negative, all finite. `resolution` is the error of
+    /// that method.
+    pub(super) fn from_values(
+        (rows, cols): (usize, usize),
+        arithmetic: Arithmetic,
+        singular_values: Vec<f64>,
+        resolution: f64,
+    ) -> Self {
+        let largest = singular_values.first().copied().unwrap_or(0.0);
+        let frobenius_norm = if largest > 0.0 {
+            // From the smallest up, and relative to the largest.
+            let squares = singular_values.iter().rev();
+            let sum: f64 = squares.map(|value| (value / largest).powi(2)).sum();
+            largest * sum.sqrt()
+        } else {
+            0.0
+        };
+        Self {
+            rows,
+            cols,
+            arithmetic,
+            singular_values,
+            frobenius_norm,
+            resolution,
+        }
+    }
+
     pub fn rows(&self) -> usize {
         self.rows
     }

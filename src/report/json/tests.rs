@@ -139,7 +139,8 @@ fn a_metric_without_a_value_is_null_beside_its_reason() {
       "base": {
         "rows": 4096,
         "cols": 11008,
-        "alpha": 3.42
+        "alpha": 3.42,
+        "phase": "heavy-tailed"
       },
       "tuned": {
         "rows": 4096,

@@ -72,11 +72,11 @@ fn the_table_fits_the_terminal() {
         },
     );
     insta::assert_snapshot!(text, @r#"
-    layer                                        shape       alpha  stable_rank  rank_loss  spectrum
-    model.layers.3.mlp.down_proj.weight          4096x11008  3.83   -            -          █▅▅▄▃▂▂▁
-    model.layers.7.mlp.down_proj.weight          4096x11008  3.59   -            -          █▆▅▅▃▃▂▁
-    model.layers.10.self_attn.q_proj.weight      4096x11008  -      -            -          █▇▆▅▄▃▂▁
-    x\u{1b}[31m|`@octocat…c=x>#12\u{a}\u{202e}y  4096x11008  3.42   -            -          █▇▆▅▄▃▂▁
+    layer                          shape       alpha  stable_rank  rank_loss  phase         spectrum
+    model.layers.3…wn_proj.weight  4096x11008  3.83   -            -          heavy-tailed  █▅▅▄▃▂▂▁
+    model.layers.7…wn_proj.weight  4096x11008  3.59   -            -          heavy-tailed  █▆▅▅▃▃▂▁
+    model.layers.1….q_proj.weight  4096x11008  -      -            -          -             █▇▆▅▄▃▂▁
+    x\u{1b}[31m|`@…\u{a}\u{202e}y  4096x11008  3.42   -            -          heavy-tailed  █▇▆▅▄▃▂▁
 
     runs/ft: 4 layers, 1 tensors skipped; mean alpha 3.613 over 3 layers that have one
     skipped cls.predictions.bias: only in the base
