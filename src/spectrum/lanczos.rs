@@ -221,7 +221,7 @@ impl<T: Product> Krylov<T> {
             };
             let part = blas::product(&along.view(), &basis, false);
             for (entry, part) in vector.iter_mut().zip(&part) {
-                *entry = *entry - *part;
+                *entry -= *part;
             }
             for (sum, along) in removed.iter_mut().zip(&along) {
                 *sum += (*along).into();

@@ -81,6 +81,7 @@ impl Leading {
     }
 }
 
+/// 1 where nothing is known, which a NaN is part of.
 fn angle(residual: f64, gap: f64) -> f64 {
     if gap > residual { residual / gap } else { 1.0 }
 }
@@ -266,7 +267,7 @@ pub fn participation_ratio(leading: &Leading) -> Measured {
     if leading.singular_values.is_empty() {
         return Measured::not_applicable("all entries are zero");
     }
-    if let Some(index) = leading.angles().position(|angle| !(angle <= LARGEST_ANGLE)) {
+    if let Some(index) = leading.angles().position(|angle| angle > LARGEST_ANGLE) {
         let index = index + 1;
         return Measured::not_applicable(format!(
             "singular value {index} is too close to another one for its direction to be determined"
@@ -297,7 +298,7 @@ pub fn subspace_overlap(base: &Leading, tuned: &Leading) -> Measured {
         return Measured::not_applicable(format!("the {count} directions fill the whole space"));
     }
     for (name, side) in [("base", base), ("tuned", tuned)] {
-        if !(side.space_angle() <= LARGEST_ANGLE) {
+        if side.space_angle() > LARGEST_ANGLE {
             let (last, next) = (side.left.nrows(), side.left.nrows() + 1);
             return Measured::not_applicable(format!(
                 "{name}: singular values {last} and {next} are too close to tell the leading \

@@ -33,4 +33,79 @@ impl SplitMix {
         let product = u128::from(self.next()) * count as u128;
         usize::try_from(product >> 64).unwrap_or(0)
     }
+
+    /// The items in random order, each order as likely as any other: every item goes to a random
+    /// bucket, and each bucket, small enough for a cache, is shuffled by itself (Rao 1961,
+    /// Sandelius 1962).
+    pub(super) fn shuffled<T: Copy>(&mut self, items: &[T]) -> Vec<T> {
+        const BUCKET: usize = 1 << 15;
+        let buckets = items.len().div_ceil(BUCKET).max(1);
+        let mut ends = vec![0; buckets];
+        // The same choices are drawn again when the items are moved.
+        let mut counting = self.clone();
+        for _ in items {
+            ends[counting.below(buckets)] += 1;
+        }
+        let mut start = 0;
+        for end in &mut ends {
+            (start, *end) = (start + *end, start);
+        }
+        let mut order = items.to_vec();
+        for item in items {
+            let bucket = self.below(buckets);
+            order[ends[bucket]] = *item;
+            ends[bucket] += 1;
+        }
+        let mut start = 0;
+        for end in ends {
+            let bucket = &mut order[start..end];
+            for last in (1..bucket.len()).rev() {
+                bucket.swap(last, self.below(last + 1));
+            }
+            start = end;
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shuffle_keeps_every_item_and_correlates_with_nothing() {
+        let items: Vec<usize> = (0..100_000).collect();
+        let order = SplitMix::of_shape(250, 400, 7).shuffled(&items);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, items);
+        assert_eq!(order, SplitMix::of_shape(250, 400, 7).shuffled(&items));
+        assert_ne!(order, SplitMix::of_shape(400, 250, 7).shuffled(&items));
+        // The mean of position x item is that of independent numbers, to 4 standard errors.
+        let mean = 49_999.5;
+        let products = order
+            .iter()
+            .enumerate()
+            .map(|(position, item)| (position as f64 - mean) * (*item as f64 - mean));
+        let correlation = products.sum::<f64>() / (1e5 * (1e10 - 1.0) / 12.0);
+        assert!(correlation.abs() <= 4.0 / 1e5_f64.sqrt(), "{correlation}");
+        // Items stay in place as often as chance has it: once in an order.
+        let fixed = items.iter().zip(&order).filter(|(a, b)| a == b).count();
+        assert!(fixed <= 7, "{fixed}");
+    }
+
+    #[test]
+    fn all_orders_of_three_are_equally_likely() {
+        let mut random = SplitMix::of_shape(1, 3, 9);
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..6000 {
+            *counts.entry(random.shuffled(&[0, 1, 2])).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 6);
+        // 1000 each, standard deviation 29.
+        assert!(
+            counts.values().all(|count| (880..=1120).contains(count)),
+            "{counts:?}"
+        );
+    }
 }

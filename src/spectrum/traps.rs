@@ -17,7 +17,8 @@
 //! leaves the bulk, `s (N M)^(1/4)`: a mean puts `|mean| sqrt(N M)` there, one entry its own size.
 //!
 //! Heavy-tailed entries (a fourth moment that is not finite) make traps by themselves: with Student's
-//! t of 3 degrees of freedom every matrix has some. Read them beside `kurtosis`.
+//! t of 3 degrees of freedom every matrix has some. Read them beside `kurtosis`. Huge entries count in s^2
+//! too, so that the strongest can hide a weak one.
 
 use ndarray::ArrayView2;
 
@@ -109,10 +110,10 @@ pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
     let Some(causes) = TrapCauses::of(matrix, entries) else {
         return without(Measured::not_applicable("all entries are equal"));
     };
-    let found = match shuffled(matrix) {
-        Matrix::F64(entries_) => outside(&entries_.view(), entries.std),
-        Matrix::F32(entries_) => outside(&entries_.view(), entries.std),
-    };
+    let found = shuffled(matrix).and_then(|shuffled| match &shuffled {
+        Matrix::F64(shuffled) => outside(&shuffled.view(), entries.std),
+        Matrix::F32(shuffled) => outside(&shuffled.view(), entries.std),
+    });
     match found {
         Ok(found) => Traps {
             causes: Some(causes),
@@ -125,25 +126,20 @@ pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
     }
 }
 
-/// The same entries in the fixed random order of this shape (Fisher and Yates).
-fn shuffled(matrix: &Matrix) -> Matrix {
-    fn shuffle<T>(entries: &mut [T], random: &mut SplitMix) {
-        for last in (1..entries.len()).rev() {
-            entries.swap(last, random.below(last + 1));
-        }
-    }
+/// The same entries in the fixed random order of this shape.
+fn shuffled(matrix: &Matrix) -> Result<Matrix, SpectrumError> {
     let (rows, cols) = matrix.shape();
-    let random = &mut SplitMix::of_shape(rows, cols, SHUFFLE);
+    let mut random = SplitMix::of_shape(rows, cols, SHUFFLE);
     match matrix {
         Matrix::F64(entries) => {
-            let mut entries = entries.as_standard_layout().into_owned();
-            shuffle(entries.as_slice_mut().unwrap_or_default(), random);
-            Matrix::F64(entries)
+            let entries = entries.as_standard_layout();
+            let entries = entries.as_slice().unwrap_or_default();
+            Matrix::from_f64(rows, cols, random.shuffled(entries))
         }
         Matrix::F32(entries) => {
-            let mut entries = entries.as_standard_layout().into_owned();
-            shuffle(entries.as_slice_mut().unwrap_or_default(), random);
-            Matrix::F32(entries)
+            let entries = entries.as_standard_layout();
+            let entries = entries.as_slice().unwrap_or_default();
+            Matrix::from_f32(rows, cols, random.shuffled(entries))
         }
     }
 }

@@ -117,9 +117,9 @@ fn a_correlation_that_shuffling_destroys_is_no_trap() {
 #[test]
 fn traps_are_counted_one_by_one_and_do_not_depend_on_scale_or_precision() {
     let mut random = Random::new(75);
-    let mut matrix = random.matrix(100, 160);
+    let mut matrix = random.matrix(200, 300);
     for spike in 0..4 {
-        matrix[[spike, 7 * spike]] = (2.0 + spike as f64) * threshold((100, 160));
+        matrix[[spike, 7 * spike]] = (2.0 + spike as f64) * threshold((200, 300));
     }
     let expected = of(&double(matrix.clone()));
     assert_eq!(expected.count, Measured::count(4));
