@@ -386,9 +386,12 @@ mod tests {
         for dtype in [Dtype::Bf16, Dtype::F16] {
             let bytes: Vec<u8> = values
                 .iter()
-                .flat_map(|value| match dtype {
-                    Dtype::F16 => half::f16::from_f32(*value).to_le_bytes(),
-                    _ => half::bf16::from_f32(*value).to_le_bytes(),
+                .flat_map(|value| {
+                    if dtype == Dtype::F16 {
+                        half::f16::from_f32(*value).to_le_bytes()
+                    } else {
+                        half::bf16::from_f32(*value).to_le_bytes()
+                    }
                 })
                 .collect();
             assert!(bytes.len() >= COUNTED_FROM);
