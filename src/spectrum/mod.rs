@@ -45,6 +45,7 @@ mod stream;
 mod tail;
 mod traps;
 mod update;
+pub mod validity;
 pub mod weightwatcher;
 
 #[cfg(test)]
