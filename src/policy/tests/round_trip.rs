@@ -131,5 +131,5 @@ fn every_share_in_whole_and_tenth_percent_reads_back() {
 #[test]
 fn the_summary_counts_what_the_policy_asks_for() {
     let policy = Policy::parse("gate.toml", EVERYTHING).unwrap();
-    insta::assert_snapshot!(policy.summary(), @r#"policy `every "key" \ of � the grammar` from `gate.toml`: 8 rules (5 can fail), hygiene 13 fail, 5 warn, 1 allow, 1 waiver, coverage from 7%, base pinned to `hf://org/base@0123abcd`"#);
+    insta::assert_snapshot!(policy.summary(), @r#"policy `every "key" \ of � the grammar` from `gate.toml`: 9 rules (5 can fail), hygiene 13 fail, 5 warn, 1 allow, 1 waiver, coverage from 7%, base pinned to `hf://org/base@0123abcd`"#);
 }
