@@ -18,7 +18,8 @@ use super::leading::Leading;
 use super::matrix::Matrix;
 use super::singular::{Spectrum, resolution};
 
-/// Shorter side from which bounds are cheaper than all vectors of the base.
+/// Shorter side from which bounds are cheaper than all vectors of the base. One thread, seconds for
+/// vectors against bounds: f64 512 0.09/0.04, 768 0.22/0.08, 1024 0.69/0.10; f32 4096 30/0.9.
 const BOUNDS_FROM: usize = 512;
 
 /// How many of the leading directions are new.

@@ -20,7 +20,9 @@ use crate::num::{self, Measured};
 /// Directions looked at by every metric that has "top" in its definition.
 pub const LEADING_DIRECTIONS: usize = 10;
 
-/// Shorter side from which Lanczos is faster than LAPACK's selected eigenvectors.
+/// Shorter side from which Lanczos is faster than LAPACK's selected eigenvectors. One thread, seconds for
+/// LAPACK against Lanczos, f64: 384 0.03/0.02, 512 0.03/0.02, 768 0.14/0.04, 1024 0.23/0.06; pure noise,
+/// whose edge is crowded: 0.02/0.02, 0.06/0.05, 0.12/0.10, 0.26/0.16.
 pub(super) const LANCZOS_FROM: usize = 512;
 
 const MOST_STEPS: usize = 500;
