@@ -173,6 +173,15 @@ pub struct ScanArgs {
     /// Print the numbers of another tool, quirks included
     #[arg(long, value_enum)]
     pub compat: Option<CompatArg>,
+    /// Test each power law against a truncated one, a log-normal and an exponential law
+    #[arg(long, conflicts_with = "compat")]
+    pub alternatives: bool,
+    /// Interval of alpha from N draws of the tail, each fitted anew
+    #[arg(long, value_name = "N", conflicts_with = "compat", value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    pub bootstrap: Option<u32>,
+    /// Seed of the draws of --bootstrap
+    #[arg(long, value_name = "S", requires = "bootstrap", default_value_t = 1)]
+    pub seed: u64,
     #[command(flatten)]
     pub work: WorkArgs,
 }

@@ -9,6 +9,7 @@ use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
 use crate::fs;
 use crate::layer::natural_order;
 use crate::report::{self, ScanLayer, ScanReport};
+use crate::spectrum::validity::{Bootstrap, ValidityRequest};
 use crate::spectrum::{CheckpointMetrics, Estimator, scan, weightwatcher};
 use crate::term::Printer;
 
@@ -34,9 +35,16 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
         return Ok(Outcome::document(table));
     }
     let estimator = Estimator::default();
+    let request = ValidityRequest {
+        alternatives: args.alternatives,
+        bootstrap: args.bootstrap.map(|draws| Bootstrap {
+            draws,
+            seed: args.seed,
+        }),
+    };
     let progress = printer.progress();
     let scanned = on_pool(&args.work, |memory| {
-        scan(&checkpoint, &estimator, memory, progress.as_ref())
+        scan(&checkpoint, &estimator, request, memory, progress.as_ref())
     })??;
     let report = ScanReport {
         checkpoint: CheckpointIdentity {
@@ -68,6 +76,7 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
                         profile,
                         phase,
                     },
+                    validity: matrix.validity,
                 }
             })
             .collect(),

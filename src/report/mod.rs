@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::{CheckpointIdentity, Comparison, LayerMetrics, SkippedTensor};
 use crate::layer::{LayerName, Role, Scope};
+use crate::spectrum::validity::Validity;
 use crate::verdict::{Judgement, Verdict};
 
 pub mod advice;
@@ -88,6 +89,7 @@ pub struct ScanLayer {
     pub dtype: String,
     pub scope: Scope,
     pub metrics: LayerMetrics,
+    pub validity: Option<Validity>,
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub fn measure_stored(
     rows: usize,
     cols: usize,
     estimator: &Estimator,
-) -> CheckpointMetrics {
+) -> (Option<Spectrum>, CheckpointMetrics) {
     let entries = EntryStatistics::of_stored(stored.dtype, stored.bytes);
     match Spectrum::of_stored(stored, rows, cols, estimator.arithmetic(rows, cols)) {
         Ok(spectrum) => {
@@ -102,9 +102,12 @@ pub fn measure_stored(
                 // Without leading directions the table says why.
                 let _leading = direction_metrics(&matrix, &spectrum, &entries, &mut measured.table);
             }
-            measured
+            (Some(spectrum), measured)
         }
-        Err(error) => unmeasured_entries((rows, cols), &entries, &Reason::new(error.to_string())),
+        Err(error) => {
+            let reason = Reason::new(error.to_string());
+            (None, unmeasured_entries((rows, cols), &entries, &reason))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! All matrices of one checkpoint, measured in parallel.
 
+use super::validity::{Validity, ValidityRequest, validity};
 use super::{
     Arithmetic, CheckpointMetrics, Estimator, Matrix, MemoryLimit, SpectrumError, Stored,
     decomposition_bytes, measure_stored, run_in_order,
@@ -24,15 +25,19 @@ pub struct ScannedMatrix {
     pub source: LayerSource,
     pub dtype: Dtype,
     pub metrics: CheckpointMetrics,
+    /// Beside the fit, where there is one.
+    pub validity: Option<Validity>,
 }
 
-/// Measures every matrix of a checkpoint on the current rayon pool, the most work first.
+/// Measures every matrix of a checkpoint on the current rayon pool, the most work first. `request` asks
+/// for more on how far the fits may be believed.
 ///
 /// # Errors
 /// Where weights cannot be read. A matrix that cannot be decomposed says so in its metrics.
 pub fn scan(
     checkpoint: &Checkpoint,
     estimator: &Estimator,
+    request: ValidityRequest,
     memory: MemoryLimit,
     progress: &dyn Progress,
 ) -> Result<Scan, CheckpointError> {
@@ -73,7 +78,7 @@ pub fn scan(
         let bytes = checkpoint.bytes(tensor)?;
         let matrices = layers
             .iter()
-            .map(|layer| of_layer(layer.clone(), tensor, &bytes, estimator));
+            .map(|layer| of_layer(layer.clone(), tensor, &bytes, estimator, request));
         let matrices: Vec<ScannedMatrix> = matrices.collect();
         progress.advance(tensor.byte_length(), &tensor.name);
         Ok::<_, CheckpointError>((*tensor, sha256_hex(&bytes), matrices))
@@ -116,6 +121,7 @@ fn of_layer(
     tensor: &Tensor,
     bytes: &[u8],
     estimator: &Estimator,
+    request: ValidityRequest,
 ) -> ScannedMatrix {
     let stored = Stored {
         dtype: tensor.dtype,
@@ -125,11 +131,13 @@ fn of_layer(
         Form::Matrix { rows, cols } => (rows, cols),
         Form::Vector | Form::NotAMatrix(_) => (0, 0),
     };
-    let metrics = measure_stored(stored, rows, cols, estimator);
+    let (spectrum, metrics) = measure_stored(stored, rows, cols, estimator);
+    let beside_the_fit = spectrum.and_then(|spectrum| validity(&spectrum, estimator, request));
     ScannedMatrix {
         source,
         dtype: tensor.dtype,
         metrics,
+        validity: beside_the_fit,
     }
 }
 

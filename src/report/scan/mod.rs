@@ -1,6 +1,8 @@
 //! One checkpoint's spectral table: JSON for scripts, CSV for spreadsheets, and a short table for
 //! people.
 
+mod beside_the_fit;
+
 use serde_json::{Map, Value, json};
 
 use crate::compare::SkippedTensor;
@@ -64,11 +66,12 @@ pub fn csv(report: &ScanReport) -> String {
 /// The table for a terminal.
 pub fn human(report: &ScanReport, layout: Layout) -> String {
     let target = Target::Terminal;
-    let titles = titles();
+    let with_alternatives = beside_the_fit::any_alternatives(report);
+    let titles = titles(with_alternatives);
     let rows: Vec<Vec<String>> = report
         .layers
         .iter()
-        .map(|layer| cells(layer, target))
+        .map(|layer| cells(layer, target, with_alternatives))
         .collect();
     let taken: usize = (1..titles.len())
         .map(|column| column_width(titles[column], &rows, column) + 2)
@@ -99,7 +102,8 @@ pub fn human(report: &ScanReport, layout: Layout) -> String {
 /// The table in Markdown.
 pub fn markdown(report: &ScanReport) -> String {
     let target = Target::Markdown;
-    let titles = titles();
+    let with_alternatives = beside_the_fit::any_alternatives(report);
+    let titles = titles(with_alternatives);
     let mut lines = vec![
         format!(
             "### Spectral table of {}",
@@ -112,7 +116,10 @@ pub fn markdown(report: &ScanReport) -> String {
         format!("|{}", ":--|".repeat(titles.len())),
     ];
     for layer in &report.layers {
-        lines.push(format!("| {} |", cells(layer, target).join(" | ")));
+        lines.push(format!(
+            "| {} |",
+            cells(layer, target, with_alternatives).join(" | ")
+        ));
     }
     if !report.skipped.is_empty() {
         lines.extend([String::new(), "Skipped:".to_owned(), String::new()]);
@@ -136,6 +143,7 @@ fn layer(layer: &ScanLayer) -> Value {
         dtype,
         scope,
         metrics,
+        validity,
     } = layer;
     let mut map = Map::new();
     map.insert("name".into(), name.as_str().into());
@@ -144,7 +152,11 @@ fn layer(layer: &ScanLayer) -> Value {
     map.insert("shape".into(), json!(shape));
     map.insert("dtype".into(), dtype.as_str().into());
     map.insert("scope".into(), document::scope_name(*scope).into());
-    map.insert("metrics".into(), document::layer_metrics(metrics));
+    let mut metrics = document::layer_metrics(metrics);
+    if let (Some(validity), Some(metrics)) = (validity, metrics.as_object_mut()) {
+        beside_the_fit::insert(metrics, validity);
+    }
+    map.insert("metrics".into(), metrics);
     Value::Object(map)
 }
 
@@ -175,14 +187,18 @@ fn csv_row(layer: &ScanLayer, metrics: &[Metric]) -> Vec<String> {
     row
 }
 
-fn titles() -> Vec<&'static str> {
+fn titles(with_alternatives: bool) -> Vec<&'static str> {
     let mut titles = vec!["layer", "shape"];
     titles.extend(SHOWN.iter().map(|metric| metric.as_str()));
-    titles.extend(["phase", "spectrum"]);
+    titles.push("phase");
+    if with_alternatives {
+        titles.push("better than a power law");
+    }
+    titles.push("spectrum");
     titles
 }
 
-fn cells(layer: &ScanLayer, target: Target) -> Vec<String> {
+fn cells(layer: &ScanLayer, target: Target, with_alternatives: bool) -> Vec<String> {
     let shape: Vec<String> = layer.shape.iter().map(ToString::to_string).collect();
     let mut cells = vec![target.name(layer.name.as_str()), shape.join("x")];
     let value = |metric: &Metric| {
@@ -194,6 +210,9 @@ fn cells(layer: &ScanLayer, target: Target) -> Vec<String> {
     };
     cells.extend(SHOWN.iter().map(value));
     cells.push(target.text(layer.metrics.phase.map_or("-", Phase::as_str)));
+    if with_alternatives {
+        cells.push(beside_the_fit::better(layer).to_owned());
+    }
     cells.push(spark::sparkline(&spark::thin(
         &layer.metrics.profile,
         SPARK_COLUMNS,

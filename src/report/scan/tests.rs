@@ -13,6 +13,7 @@ fn scan() -> ScanReport {
         dtype: layer.tuned_dtype,
         scope: layer.scope,
         metrics: layer.tuned,
+        validity: None,
     });
     ScanReport {
         checkpoint: report.comparison.tuned,
@@ -91,7 +92,54 @@ fn the_markdown_table_keeps_its_columns() {
     assert_eq!(rows.len(), 6);
     assert!(
         rows.iter()
-            .all(|row| row.matches('|').count() == titles().len() + 1),
+            .all(|row| row.matches('|').count() == titles(false).len() + 1),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_was_asked_beside_the_fit_stands_under_it_and_in_a_column() {
+    use crate::spectrum::validity::{Alternatives, Interval, Ratio, Validity};
+    let ratio = |log_ratio, p| Ratio { log_ratio, p };
+    let mut report = scan();
+    report.layers[2].validity = Some(Validity {
+        alpha_unbiased: 4.7,
+        finger_count: 2,
+        interval: Some(Interval {
+            low: 4.5,
+            high: 5.0,
+            level: 0.95,
+            draws: 100,
+            seed: 7,
+        }),
+        alternatives: Some(Alternatives {
+            truncated: ratio(-3.0, 0.01),
+            lognormal: ratio(-4.0, 0.2),
+            exponential: ratio(9.0, 0.001),
+        }),
+    });
+    let document: Value = serde_json::from_str(&json(&report)).unwrap();
+    let metrics = &document["layers"][2]["metrics"];
+    assert_eq!(metrics["fit"]["alpha_unbiased"], 4.7);
+    assert_eq!(metrics["fit"]["finger_count"], 2);
+    assert_eq!(metrics["fit"]["interval"]["high"], 5);
+    assert_eq!(metrics["alternatives"]["lr_lognormal"], -4);
+    assert_eq!(metrics["alternatives"]["p_truncated"], 0.01);
+    assert_eq!(
+        document["layers"][0]["metrics"]["alternatives"],
+        Value::Null
+    );
+    let layout = Layout {
+        width: 140,
+        colour: false,
+    };
+    let text = human(&report, layout);
+    assert!(text.contains("better than a power law"), "{text}");
+    // The log-normal's larger ratio is no evidence at its p.
+    assert!(
+        text.lines()
+            .nth(3)
+            .is_some_and(|line| line.contains("truncated")),
         "{text}"
     );
 }
