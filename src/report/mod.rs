@@ -25,6 +25,7 @@ pub mod human;
 pub mod json;
 pub mod markdown;
 pub mod number;
+mod roles;
 pub mod scan;
 pub mod spark;
 pub mod templates;

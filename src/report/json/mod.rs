@@ -16,7 +16,7 @@ use crate::spectrum::metric::MetricTable;
 use crate::verdict::{Finding, FindingLimit, Judgement, Waived};
 
 use super::escape::is_hidden;
-use super::{PolicyIdentity, Report};
+use super::{PolicyIdentity, Report, roles};
 
 /// Number of this document's schema.
 pub const SCHEMA: u32 = 1;
@@ -38,10 +38,7 @@ pub fn render(report: &Report) -> String {
     root.insert("policy".into(), policy_identity(policy));
     root.insert("estimator".into(), json!(comparison.estimator));
     root.insert("coverage".into(), coverage(&comparison.coverage));
-    root.insert(
-        "summary".into(),
-        summary(judgement, comparison.layers.len()),
-    );
+    root.insert("summary".into(), summary(judgement, &comparison.layers));
     let findings: Vec<Value> = judgement.findings.iter().map(finding).collect();
     root.insert("findings".into(), findings.into());
     let layers: Vec<Value> = comparison.layers.iter().map(layer).collect();
@@ -152,7 +149,7 @@ fn coverage(coverage: &Coverage) -> Value {
     })
 }
 
-fn summary(judgement: &Judgement, layers: usize) -> Value {
+fn summary(judgement: &Judgement, layers: &[LayerComparison]) -> Value {
     use crate::code::Level;
     let count = |level| {
         judgement
@@ -167,11 +164,12 @@ fn summary(judgement: &Judgement, layers: usize) -> Value {
         .map(|(name, value)| (name.clone(), number(value.get())))
         .collect();
     json!({
-        "layers": layers,
+        "layers": layers.len(),
         "fail": count(Level::Fail),
         "warn": count(Level::Warn),
         "notes": count(Level::Note),
         "aggregates": aggregates,
+        "roles": roles::of_comparison(layers),
         "undefined": judgement.undefined,
     })
 }

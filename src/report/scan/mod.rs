@@ -12,7 +12,7 @@ use crate::spectrum::metric::{Metric, Subject};
 
 use super::human::{Layout, columns_text, tidy};
 use super::view::Target;
-use super::{ScanLayer, ScanReport, csv, escape, json as document, number, spark};
+use super::{ScanLayer, ScanReport, csv, escape, json as document, number, roles, spark};
 
 /// Metrics of the tables for people; JSON and CSV have all.
 const SHOWN: [Metric; 3] = [Metric::Alpha, Metric::StableRank, Metric::RankLoss];
@@ -39,8 +39,12 @@ pub fn json(report: &ScanReport) -> String {
             "reasons": document::skipped(skipped),
         }),
     );
+    let roles = roles::of_scan(layers);
     let layers: Vec<Value> = layers.iter().map(layer).collect();
-    root.insert("summary".into(), json!({ "layers": layers.len() }));
+    root.insert(
+        "summary".into(),
+        json!({ "layers": layers.len(), "roles": roles }),
+    );
     root.insert("layers".into(), layers.into());
     document::to_text(root)
 }
