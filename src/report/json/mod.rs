@@ -169,8 +169,8 @@ fn summary(judgement: &Judgement, layers: &[LayerComparison]) -> Value {
         "warn": count(Level::Warn),
         "notes": count(Level::Note),
         "aggregates": aggregates,
-        "roles": roles::of_comparison(layers),
         "undefined": judgement.undefined,
+        "roles": roles::of_comparison(layers),
     })
 }
 

@@ -48,7 +48,15 @@ fn keys_stand_in_the_order_of_the_contract() {
     );
     assert_eq!(
         keys(&document["summary"]),
-        ["layers", "fail", "warn", "notes", "aggregates", "undefined"]
+        [
+            "layers",
+            "fail",
+            "warn",
+            "notes",
+            "aggregates",
+            "undefined",
+            "roles"
+        ]
     );
     assert_eq!(
         keys(&document["findings"][0]),

@@ -1,6 +1,7 @@
 //! The JSON document: keys, types, numbers and their reasons.
 
 use serde_json::{Value, json};
+use tunegate::spectrum::Phase;
 use tunegate::spectrum::metric::{Metric, Subject};
 
 use crate::support::cmd::{Judged, Pair};
@@ -234,6 +235,11 @@ fn numbers_have_reasons(table: &Value, place: &str) {
     let reasons = table["reasons"].as_object().unwrap_or(&empty);
     for (metric, value) in table.as_object().unwrap() {
         if metric == "reasons" {
+            continue;
+        }
+        if metric == "phase" {
+            let known = Phase::ALL.map(Phase::as_str);
+            assert!(value.as_str().is_some_and(|name| known.contains(&name)));
             continue;
         }
         if metric == "fit" {
