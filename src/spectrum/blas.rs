@@ -1,5 +1,5 @@
-//! Products of a few vectors with a matrix, and the small tridiagonal eigenproblem: beside
-//! `lapack.rs` the only file that calls foreign functions.
+//! Products of a few vectors with a matrix, the small tridiagonal eigenproblem, and the number of
+//! threads. Beside this file only `lapack` and `banded` call foreign functions.
 #![expect(unsafe_code, reason = "LAPACK and BLAS are foreign functions")]
 
 use std::ffi::{c_char, c_int};
@@ -8,6 +8,17 @@ use ndarray::{Array2, ArrayView2};
 
 use super::error::SpectrumError;
 use super::lapack::Real;
+
+unsafe extern "C" {
+    fn openblas_set_num_threads(threads: c_int);
+}
+
+/// Makes OpenBLAS use the calling thread only: the program is parallel over layers, and the order of
+/// additions must not depend on how many cores there are.
+pub fn use_one_blas_thread() {
+    // SAFETY: the function takes an integer by value and is defined by the linked OpenBLAS.
+    unsafe { openblas_set_num_threads(1) }
+}
 
 /// Products in one precision.
 pub(super) trait Product: Real {

@@ -19,17 +19,6 @@ use super::banded::{Banded, TWO_STAGE_FROM};
 use super::error::SpectrumError;
 use super::matrix::Arithmetic;
 
-unsafe extern "C" {
-    fn openblas_set_num_threads(threads: c_int);
-}
-
-/// Makes OpenBLAS use the calling thread only: the program is parallel over layers, and the order of
-/// additions must not depend on how many cores there are.
-pub fn use_one_blas_thread() {
-    // SAFETY: the function takes an integer by value and is defined by the linked OpenBLAS.
-    unsafe { openblas_set_num_threads(1) }
-}
-
 /// Arguments of an eigenvalue routine for one symmetric n x n matrix (column-major, lower triangle).
 pub(super) struct EigenArguments<'a, T> {
     n: c_int,

@@ -51,12 +51,12 @@ pub mod weightwatcher;
 #[cfg(test)]
 mod tests;
 
+pub use blas::use_one_blas_thread;
 pub use directions::{Directions, direction_metrics};
 pub use entries::EntryStatistics;
 pub use error::SpectrumError;
 pub use estimator::Estimator;
 pub use intruders::{Intruders, LeftBasis, intruders, intruders_among};
-pub use lapack::use_one_blas_thread;
 pub use leading::{LEADING_DIRECTIONS, Leading, leading, participation_ratio, subspace_overlap};
 pub use low_rank::low_rank_spectrum;
 pub use matrix::{Arithmetic, Matrix};

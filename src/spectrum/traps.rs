@@ -16,6 +16,9 @@
 //! Which of the two causes it is follows in closed form from the threshold at which a rank-one part
 //! leaves the bulk, `s (N M)^(1/4)`: a mean puts `|mean| sqrt(N M)` there, one entry its own size.
 //!
+//! Where the closed form and the kurtosis of the entries rule a trap out, nothing is shuffled: that is
+//! the ordinary large layer, for which a shuffle would cost a third of its whole decomposition.
+//!
 //! Heavy-tailed entries (a fourth moment that is not finite) make traps by themselves: with Student's
 //! t of 3 degrees of freedom every matrix has some. Read them beside `kurtosis`. Huge entries count in s^2
 //! too, so that the strongest can hide a weak one.
@@ -43,6 +46,13 @@ const LEAST_RISE: f64 = 3.0;
 const TOLERANCE: f64 = 0.1;
 
 const MOST_STEPS: usize = 256;
+
+/// Causes weaker than this share of their threshold make no trap.
+const WEAK_CAUSE: f64 = 0.5;
+
+/// Where the norms of rows scatter less than this (relative, six deviations), heavy tails make no trap:
+/// a row leaves the bulk of a square matrix at about twice the mean squared norm.
+const SMALL_SCATTER: f64 = 0.5;
 
 /// Purposes of the streams of random numbers.
 const SHUFFLE: u64 = 0x7368_7566_666c_6531;
@@ -85,6 +95,14 @@ impl TrapCauses {
             largest_entry: largest / (entries.std * root),
         })
     }
+
+    /// Whether neither cause, nor the tails of the entries, can put an eigenvalue outside the bulk; then
+    /// there is nothing to shuffle for. The squared norm of a row of n entries scatters by
+    /// `sqrt((kurtosis + 2) / n)`.
+    fn exclude_traps(&self, shorter_side: usize, excess_kurtosis: f64) -> bool {
+        let scatter = 6.0 * ((excess_kurtosis + 2.0) / shorter_side as f64).sqrt();
+        self.mean <= WEAK_CAUSE && self.largest_entry <= WEAK_CAUSE && scatter <= SMALL_SCATTER
+    }
 }
 
 /// Shuffles `matrix` and looks at its largest eigenvalues (one copy of the matrix, and up to 256
@@ -110,6 +128,19 @@ pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
     let Some(causes) = TrapCauses::of(matrix, entries) else {
         return without(Measured::not_applicable("all entries are equal"));
     };
+    let kurtosis = entries.kurtosis.unwrap_or(f64::INFINITY);
+    if causes.exclude_traps(matrix.shorter_side(), kurtosis) {
+        return Traps {
+            count: Measured::count(0),
+            z: Measured::not_applicable(format!(
+                "mean and largest entry are at {:.2} and {:.2} of the size that makes a trap",
+                causes.mean, causes.largest_entry
+            )),
+            trap_zs: Vec::new(),
+            next_z: TRAP_QUANTILE,
+            causes: Some(causes),
+        };
+    }
     let found = shuffled(matrix).and_then(|shuffled| match &shuffled {
         Matrix::F64(shuffled) => outside(&shuffled.view(), entries.std),
         Matrix::F32(shuffled) => outside(&shuffled.view(), entries.std),

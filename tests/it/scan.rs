@@ -76,6 +76,7 @@ fn csv_has_the_metrics_as_columns_and_one_row_a_matrix() {
             .map(|metric| metric.as_str())
             .filter(|name| !matches!(*name, "rows" | "cols")),
     );
+    expected.push("phase");
     assert_eq!(header, expected);
     let matrices = base()
         .tensors
@@ -116,14 +117,22 @@ fn json_and_csv_hold_the_same_numbers_and_those_of_a_check() {
         for (metric, value) in metrics.iter().filter(|(name, _)| row.contains_key(*name)) {
             let cell = &row[metric];
             // The parser of these tests is off by one unit in the last place at times.
-            let same = match value.as_f64() {
-                Some(number) => is_close(cell.parse().unwrap(), number, 1e-15),
-                None => cell.is_empty(),
+            let same = match (value.as_f64(), value.as_str()) {
+                (Some(number), _) => is_close(cell.parse().unwrap(), number, 1e-15),
+                (None, Some(text)) => cell == text,
+                (None, None) => cell.is_empty(),
             };
             assert!(same, "{metric} of {}: {cell}, {value}", row["name"]);
         }
         let of_check = judged.layer(&row["name"]);
-        assert_eq!(layer["metrics"], of_check["base"], "{}", row["name"]);
+        // What a scan adds beside the fit costs more fits than a check makes.
+        let mut metrics = layer["metrics"].clone();
+        if let Some(fit) = metrics["fit"].as_object_mut() {
+            for beside in ["alpha_unbiased", "finger_count"] {
+                assert!(fit.remove(beside).is_some(), "{beside} of {}", row["name"]);
+            }
+        }
+        assert_eq!(metrics, of_check["base"], "{}", row["name"]);
         assert_eq!(layer["role"], of_check["role"]);
     }
 }

@@ -4,7 +4,9 @@ use ndarray::Array2;
 
 use super::{Random, double, single};
 use crate::num::Measured;
-use crate::spectrum::{EntryStatistics, Matrix, TrapCauses, Traps, new_traps, traps};
+use crate::spectrum::{
+    EntryStatistics, Matrix, TRAP_QUANTILE, TrapCauses, Traps, new_traps, traps,
+};
 
 const SHAPE: (usize, usize) = (64, 128);
 
@@ -181,4 +183,20 @@ fn an_eigenvalue_that_crosses_the_edge_by_chance_is_no_new_trap() {
         assert_eq!(new_traps(&pair[0], &pair[1]), Measured::count(0));
     }
     assert_eq!(new_traps(&steps[0], &steps[60]), Measured::count(1));
+}
+
+#[test]
+fn a_large_light_tailed_matrix_needs_no_shuffle_and_agrees_with_one() {
+    let matrix = Matrix::F64(Random::new(3).matrix(320, 640));
+    let entries = EntryStatistics::of(&matrix);
+    let found = traps(&matrix, &entries);
+    assert_eq!(found.count.value(), Some(0.0));
+    assert!(found.z.value().is_none());
+    let heavy = EntryStatistics {
+        kurtosis: Some(40.0),
+        ..entries
+    };
+    let shuffled = traps(&matrix, &heavy);
+    assert_eq!(shuffled.count.value(), Some(0.0));
+    assert!(shuffled.z.value().unwrap() < TRAP_QUANTILE);
 }
