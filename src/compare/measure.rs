@@ -19,7 +19,7 @@ use crate::layer::{Form, LayerSource, Part};
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
 use crate::spectrum::{
-    self, CheckpointMetrics, EntryStatistics, Estimator, Matrix, Spectrum, SpectrumError,
+    self, CheckpointMetrics, Effort, EntryStatistics, Estimator, Matrix, Spectrum, SpectrumError,
     direction_metrics, entry_metrics, matrix_of, part_of,
 };
 
@@ -393,10 +393,21 @@ fn measure_matrix(
     match &matrices {
         Ok((base_matrix, tuned_matrix)) => {
             let table = &mut base_metrics.table;
-            let base_side = direction_metrics(base_matrix, &base_spectrum, &base.entries, table);
+            let base_side = direction_metrics(
+                base_matrix,
+                &base_spectrum,
+                &base.entries,
+                Effort::Bounded,
+                table,
+            );
             let table = &mut tuned_metrics.table;
-            let tuned_side =
-                direction_metrics(tuned_matrix, &tuned_spectrum, &tuned.entries, table);
+            let tuned_side = direction_metrics(
+                tuned_matrix,
+                &tuned_spectrum,
+                &tuned.entries,
+                Effort::Exact,
+                table,
+            );
             let found = match &tuned_side.leading {
                 Ok(leading) => {
                     spectrum::intruders_among(base_matrix, &base_spectrum, leading, INTRUDER_COSINE)

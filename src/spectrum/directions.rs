@@ -2,7 +2,7 @@
 
 use super::entries::EntryStatistics;
 use super::error::SpectrumError;
-use super::leading::{LEADING_DIRECTIONS, Leading, leading, participation_ratio};
+use super::leading::{Effort, LEADING_DIRECTIONS, Leading, leading, participation_ratio};
 use super::matrix::Matrix;
 use super::metric::{Metric, MetricTable};
 use super::singular::Spectrum;
@@ -26,14 +26,18 @@ pub fn direction_metrics(
     matrix: &Matrix,
     spectrum: &Spectrum,
     entries: &EntryStatistics,
+    effort: Effort,
     table: &mut MetricTable,
 ) -> Directions {
     let traps = traps(matrix, entries);
     table.set(Metric::TrapCount, traps.count.clone());
     table.set(Metric::TrapZ, traps.z.clone());
-    let leading = leading(matrix, spectrum, LEADING_DIRECTIONS);
+    let leading = leading(matrix, spectrum, LEADING_DIRECTIONS, effort);
     let ratio = match &leading {
         Ok(leading) => participation_ratio(leading),
+        Err(SpectrumError::NotConverged { .. }) => {
+            Measured::not_applicable("the leading directions are not separate from the bulk")
+        }
         Err(error) => Measured::failed(error.to_string()),
     };
     table.set(Metric::ParticipationRatio, ratio);

@@ -25,7 +25,19 @@ pub const LEADING_DIRECTIONS: usize = 10;
 /// whose edge is crowded: 0.02/0.02, 0.06/0.05, 0.12/0.10, 0.26/0.16.
 pub(super) const LANCZOS_FROM: usize = 512;
 
-const MOST_STEPS: usize = 500;
+pub(super) const MOST_STEPS: usize = 500;
+/// Trained layers settle in some fifty steps; noise of the same size does not in hundreds.
+const FEW_STEPS: usize = 80;
+
+/// How much the leading directions are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// A few Lanczos steps; where they do not settle, as on the edge of a bulk of noise, the directions
+    /// are [`SpectrumError::NotConverged`].
+    Bounded,
+    /// Whatever it takes, a full decomposition with vectors if need be.
+    Exact,
+}
 
 /// Largest sine of the angle between a direction and the truth at which it is still used; it moves
 /// `subspace_overlap` of ten directions by at most 0.01.
@@ -92,19 +104,23 @@ fn angle(residual: f64, gap: f64) -> f64 {
 /// the same matrix.
 ///
 /// # Errors
-/// If the shapes differ, or the matrix cannot be decomposed.
+/// If the shapes differ, the matrix cannot be decomposed, or a bounded effort did not suffice.
 pub fn leading(
     matrix: &Matrix,
     spectrum: &Spectrum,
     count: usize,
+    effort: Effort,
 ) -> Result<Leading, SpectrumError> {
-    if matrix.shorter_side() >= LANCZOS_FROM {
-        match by_lanczos(matrix, spectrum, count) {
-            Err(SpectrumError::NotConverged { .. }) => {}
-            decided => return decided,
-        }
+    if matrix.shorter_side() < LANCZOS_FROM {
+        return by_lapack(matrix, spectrum, count);
     }
-    by_lapack(matrix, spectrum, count)
+    match effort {
+        Effort::Bounded => by_lanczos(matrix, spectrum, count, FEW_STEPS),
+        Effort::Exact => match by_lanczos(matrix, spectrum, count, MOST_STEPS) {
+            Err(SpectrumError::NotConverged { .. }) => by_lapack(matrix, spectrum, count),
+            decided => decided,
+        },
+    }
 }
 
 pub(super) fn by_lapack(
@@ -124,10 +140,11 @@ pub(super) fn by_lanczos(
     matrix: &Matrix,
     spectrum: &Spectrum,
     count: usize,
+    most_steps: usize,
 ) -> Result<Leading, SpectrumError> {
     match matrix {
-        Matrix::F64(entries) => iterated(&entries.view(), spectrum, count),
-        Matrix::F32(entries) => iterated(&entries.view(), spectrum, count),
+        Matrix::F64(entries) => iterated(&entries.view(), spectrum, count, most_steps),
+        Matrix::F32(entries) => iterated(&entries.view(), spectrum, count, most_steps),
     }
 }
 
@@ -142,6 +159,7 @@ fn iterated<T: Product>(
     matrix: &ArrayView2<'_, T>,
     spectrum: &Spectrum,
     count: usize,
+    most_steps: usize,
 ) -> Result<Leading, SpectrumError> {
     check_shape(matrix.dim(), spectrum)?;
     let count = count.min(spectrum.resolved_count());
@@ -151,7 +169,7 @@ fn iterated<T: Product>(
         return Ok(assembled(&operator, spectrum, &none, 0.0));
     }
     let tolerance = tolerance(T::ARITHMETIC);
-    let found = lanczos::leading_pairs(&operator, count, tolerance, MOST_STEPS)?;
+    let found = lanczos::leading_pairs(&operator, count, tolerance, most_steps)?;
     let largest = found.values[0];
     let scale = spectrum.spectral_norm();
     let rounding = rounding(spectrum);

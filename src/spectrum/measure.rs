@@ -4,6 +4,7 @@ use super::directions::{OF_DIRECTIONS, direction_metrics};
 use super::entries::EntryStatistics;
 use super::error::SpectrumError;
 use super::estimator::Estimator;
+use super::leading::Effort;
 use super::matrix::{Arithmetic, Matrix};
 use super::metric::{Metric, MetricTable};
 use super::phase::{Phase, phase};
@@ -80,7 +81,13 @@ pub fn measure(
     let spectrum = Spectrum::of(matrix)?;
     let entries = EntryStatistics::of(matrix);
     let mut measured = metrics(&spectrum, &entries, storage_noise, estimator);
-    direction_metrics(matrix, &spectrum, &entries, &mut measured.table);
+    direction_metrics(
+        matrix,
+        &spectrum,
+        &entries,
+        Effort::Exact,
+        &mut measured.table,
+    );
     Ok((spectrum, measured))
 }
 
@@ -100,7 +107,13 @@ pub fn measure_stored(
             let mut measured = metrics(&spectrum, &entries, noise, estimator);
             if let Ok(matrix) = matrix_of(stored.dtype, stored.bytes, rows, cols, estimator) {
                 // Without leading directions the table says why.
-                let _leading = direction_metrics(&matrix, &spectrum, &entries, &mut measured.table);
+                let _leading = direction_metrics(
+                    &matrix,
+                    &spectrum,
+                    &entries,
+                    Effort::Bounded,
+                    &mut measured.table,
+                );
             }
             (Some(spectrum), measured)
         }

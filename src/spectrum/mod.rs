@@ -57,7 +57,9 @@ pub use entries::EntryStatistics;
 pub use error::SpectrumError;
 pub use estimator::Estimator;
 pub use intruders::{Intruders, LeftBasis, intruders, intruders_among};
-pub use leading::{LEADING_DIRECTIONS, Leading, leading, participation_ratio, subspace_overlap};
+pub use leading::{
+    Effort, LEADING_DIRECTIONS, Leading, leading, participation_ratio, subspace_overlap,
+};
 pub use low_rank::low_rank_spectrum;
 pub use matrix::{Arithmetic, Matrix};
 pub use measure::{

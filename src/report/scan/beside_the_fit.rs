@@ -27,7 +27,9 @@ pub(super) fn insert(metrics: &mut Map<String, Value>, validity: &Validity) {
     } = validity;
     if let Some(fit) = metrics.get_mut("fit").and_then(Value::as_object_mut) {
         fit.insert("alpha_unbiased".into(), number(*alpha_unbiased));
-        fit.insert("finger_count".into(), json!(finger_count));
+        if let Some(count) = finger_count {
+            fit.insert("finger_count".into(), json!(count));
+        }
         if let Some(interval) = interval {
             let interval = json!({
                 "low": number(interval.low),

@@ -104,7 +104,7 @@ fn what_was_asked_beside_the_fit_stands_under_it_and_in_a_column() {
     let mut report = scan();
     report.layers[2].validity = Some(Validity {
         alpha_unbiased: 4.7,
-        finger_count: 2,
+        finger_count: Some(2),
         interval: Some(Interval {
             low: 4.5,
             high: 5.0,

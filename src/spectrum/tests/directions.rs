@@ -6,7 +6,7 @@ use super::{Random, double, relative_error, single, with_singular_values};
 use crate::num::Measured;
 use crate::spectrum::intruders::bounded;
 use crate::spectrum::lanczos::{GramOperator, leading_pairs};
-use crate::spectrum::leading::{by_lanczos, by_lapack};
+use crate::spectrum::leading::{MOST_STEPS, by_lanczos, by_lapack};
 use crate::spectrum::{
     LEADING_DIRECTIONS, LeftBasis, Matrix, Spectrum, SpectrumError, intruders, intruders_among,
     participation_ratio, subspace_overlap,
@@ -101,7 +101,7 @@ fn lanczos_finds_the_leading_triplets_of_a_full_decomposition() {
             for (matrix, tolerance) in both(&base).into_iter().zip([1e-8, 2e-3]) {
                 let spectrum = Spectrum::of(&matrix).unwrap();
                 let exact = by_lapack(&matrix, &spectrum, 10).unwrap();
-                let found = by_lanczos(&matrix, &spectrum, 10).unwrap();
+                let found = by_lanczos(&matrix, &spectrum, 10, MOST_STEPS).unwrap();
                 assert_eq!(found.singular_values().len(), exact.singular_values().len());
                 assert!(found.residual() <= 1e-5);
                 for (side, other) in [(found.left(), exact.left()), (found.right(), exact.right())]
@@ -127,7 +127,7 @@ fn a_multiple_singular_value_is_not_passed_over() {
         .collect();
     let matrix = double(with_singular_values(60, 70, &values, 8));
     let spectrum = Spectrum::of(&matrix).unwrap();
-    if let Ok(found) = by_lanczos(&matrix, &spectrum, 4) {
+    if let Ok(found) = by_lanczos(&matrix, &spectrum, 4, MOST_STEPS) {
         let products = found.left().dot(&found.left().t()) - Array2::<f64>::eye(4);
         assert!(products.iter().all(|product| product.abs() <= 1e-10));
     }
@@ -193,7 +193,7 @@ fn random_directions_participate_by_a_third_and_overlap_by_their_share() {
     for _ in 0..20 {
         let [base, tuned] = [(); 2].map(|()| {
             let matrix = double(random.matrix(100, 400));
-            by_lanczos(&matrix, &Spectrum::of(&matrix).unwrap(), 10).unwrap()
+            by_lanczos(&matrix, &Spectrum::of(&matrix).unwrap(), 10, MOST_STEPS).unwrap()
         });
         ratio += participation_ratio(&base).value().unwrap() / 20.0;
         overlap += subspace_overlap(&base, &tuned).value().unwrap() / 20.0;

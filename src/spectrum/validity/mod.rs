@@ -40,8 +40,8 @@ pub struct Bootstrap {
 pub struct Validity {
     /// `1 + (n - 1) / sum ln(x / xmin)`, without the bias of small tails for a cut that is known.
     pub alpha_unbiased: f64,
-    /// See [`finger_count`].
-    pub finger_count: usize,
+    /// See [`finger_count`]; on request with the alternatives, since it takes up to ten more fits.
+    pub finger_count: Option<usize>,
     pub interval: Option<Interval>,
     pub alternatives: Option<Alternatives>,
 }
@@ -74,7 +74,9 @@ pub fn validity(
     let count = fit.tail_count as f64;
     Some(Validity {
         alpha_unbiased: 1.0 + (fit.alpha - 1.0) * (count - 1.0) / count,
-        finger_count: finger_count(&eigenvalues, &fit, estimator),
+        finger_count: request
+            .alternatives
+            .then(|| finger_count(&eigenvalues, &fit, estimator)),
         interval: request
             .bootstrap
             .and_then(|bootstrap| interval(&eigenvalues, &fit, estimator, bootstrap)),

@@ -111,7 +111,7 @@ fn the_interval_holds_alpha_and_repeats_with_its_seed() {
     let n = fit.tail_count as f64;
     let unbiased = 1.0 + (fit.alpha - 1.0) * (n - 1.0) / n;
     assert!((found.alpha_unbiased - unbiased).abs() <= 1e-12);
-    assert_eq!(found.finger_count, 0);
+    assert_eq!(found.finger_count, Some(0));
 }
 
 #[test]
