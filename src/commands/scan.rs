@@ -2,7 +2,7 @@
 
 use super::check::{open, warn_of_unread_files};
 use super::emit;
-use super::{CommandError, Outcome, on_pool};
+use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
 use crate::checkpoint::{Checkpoint, to_f64};
 use crate::cli::{CompatArg, ScanArgs, ScanFormat};
 use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
@@ -42,10 +42,19 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
             seed: args.seed,
         }),
     };
+    let store = open_cache(&args.work)?;
     let progress = printer.progress();
     let scanned = on_pool(&args.work, |memory| {
-        scan(&checkpoint, &estimator, request, memory, progress.as_ref())
+        scan(
+            &checkpoint,
+            &estimator,
+            request,
+            memory,
+            store.as_ref(),
+            progress.as_ref(),
+        )
     })??;
+    say_usage(store.as_ref(), printer);
     let report = ScanReport {
         checkpoint: CheckpointIdentity {
             reference: checkpoint.reference().to_owned(),

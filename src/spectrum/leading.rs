@@ -115,11 +115,42 @@ pub fn leading(
         return by_lapack(matrix, spectrum, count);
     }
     match effort {
+        Effort::Bounded if expected_steps(matrix, spectrum, count) > FEW_STEPS as f64 => {
+            let (rows, cols) = matrix.shape();
+            Err(SpectrumError::NotConverged {
+                rows,
+                cols,
+                steps: 0,
+            })
+        }
         Effort::Bounded => by_lanczos(matrix, spectrum, count, FEW_STEPS),
         Effort::Exact => match by_lanczos(matrix, spectrum, count, MOST_STEPS) {
             Err(SpectrumError::NotConverged { .. }) => by_lapack(matrix, spectrum, count),
             decided => decided,
         },
+    }
+}
+
+/// Lanczos steps until the `count`-th direction has settled: its error falls by `exp(-2 sqrt(gap))` a step,
+/// with the gap to the next eigenvalue relative to the spread of the rest (Kaniel 1966, Saad 1980).
+fn expected_steps(matrix: &Matrix, spectrum: &Spectrum, count: usize) -> f64 {
+    let eigenvalues = spectrum.eigenvalues();
+    let (Some(last), Some(next), Some(least)) = (
+        count
+            .checked_sub(1)
+            .and_then(|index| eigenvalues.get(index)),
+        eigenvalues.get(count),
+        eigenvalues.last(),
+    ) else {
+        // No more eigenvalues than directions: the space is exhausted.
+        return 0.0;
+    };
+    let gap = (last - next) / (next - least);
+    let decades = (2.0 / tolerance(matrix.arithmetic())).ln();
+    if gap > 0.0 {
+        decades / (2.0 * gap.sqrt())
+    } else {
+        f64::INFINITY
     }
 }
 

@@ -1,5 +1,7 @@
 //! The metrics of one checkpoint's matrix.
 
+use serde::{Deserialize, Serialize};
+
 use super::directions::{OF_DIRECTIONS, direction_metrics};
 use super::entries::EntryStatistics;
 use super::error::SpectrumError;
@@ -56,7 +58,7 @@ const OF_THE_SPECTRUM: [Metric; 19] = [
 ];
 
 /// Metrics of one matrix, and the raw power-law fit behind them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointMetrics {
     pub table: MetricTable,
     /// The fit as computed, also where `table` withholds it; `None` where there is no fit at all.

@@ -1,10 +1,13 @@
 //! All matrices of one checkpoint, measured in parallel.
 
+use serde::{Deserialize, Serialize};
+
 use super::validity::{Validity, ValidityRequest, validity};
 use super::{
     Arithmetic, CheckpointMetrics, Estimator, Matrix, MemoryLimit, SpectrumError, Stored,
     decomposition_bytes, measure_stored, run_in_order,
 };
+use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest, sha256_hex};
 use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor, to_f32, to_f64};
 use crate::layer::{Form, LayerSource, Part, natural_order};
@@ -30,7 +33,7 @@ pub struct ScannedMatrix {
 }
 
 /// Measures every matrix of a checkpoint on the current rayon pool, the most work first. `request` asks
-/// for more on how far the fits may be believed.
+/// for more on how far the fits may be believed; `store` keeps the results of unchanged tensors.
 ///
 /// # Errors
 /// Where weights cannot be read. A matrix that cannot be decomposed says so in its metrics.
@@ -39,6 +42,7 @@ pub fn scan(
     estimator: &Estimator,
     request: ValidityRequest,
     memory: MemoryLimit,
+    store: Option<&Store>,
     progress: &dyn Progress,
 ) -> Result<Scan, CheckpointError> {
     let mut skipped: Vec<(String, String)> = checkpoint
@@ -69,19 +73,44 @@ pub fn scan(
     );
     let need = |(tensor, layers): &(&Tensor, Vec<LayerSource>)| {
         let working = layers.iter().filter_map(|layer| match layer.form {
-            Form::Matrix { rows, cols } => Some(decomposition_bytes(rows, cols, estimator)),
+            Form::Matrix { rows, cols } => {
+                let width = estimator.arithmetic(rows, cols).bytes();
+                let decoded = rows as u64 * cols as u64 * width;
+                Some(decomposition_bytes(rows, cols, estimator) + decoded)
+            }
             Form::Vector | Form::NotAMatrix(_) => None,
         });
         tensor.byte_length() + working.max().unwrap_or(0)
     };
     let measured = run_in_order(&queue, memory, need, |(tensor, layers)| {
         let bytes = checkpoint.bytes(tensor)?;
-        let matrices = layers
+        let sha256 = sha256_hex(&bytes);
+        let measure = || -> Vec<Measurement> {
+            let of = |layer: &LayerSource| of_layer(layer, tensor, &bytes, estimator, request);
+            layers.iter().map(of).collect()
+        };
+        // What is asked for beside the fit is not kept.
+        let measured = match store.filter(|_| request == ValidityRequest::default()) {
+            Some(store) => kept(
+                store,
+                &key_of(tensor, &sha256, estimator),
+                layers.len(),
+                measure,
+            ),
+            None => measure(),
+        };
+        let matrices: Vec<ScannedMatrix> = layers
             .iter()
-            .map(|layer| of_layer(layer.clone(), tensor, &bytes, estimator, request));
-        let matrices: Vec<ScannedMatrix> = matrices.collect();
+            .zip(measured)
+            .map(|(layer, measurement)| ScannedMatrix {
+                source: layer.clone(),
+                dtype: tensor.dtype,
+                metrics: measurement.metrics,
+                validity: measurement.validity,
+            })
+            .collect();
         progress.advance(tensor.byte_length(), &tensor.name);
-        Ok::<_, CheckpointError>((*tensor, sha256_hex(&bytes), matrices))
+        Ok::<_, CheckpointError>((*tensor, sha256, matrices))
     });
     progress.finish();
     let mut measured = measured?;
@@ -116,13 +145,54 @@ fn work_of(layers: &[LayerSource]) -> u128 {
     layers.iter().map(of_layer).sum()
 }
 
+/// What was measured of one matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Measurement {
+    metrics: CheckpointMetrics,
+    validity: Option<Validity>,
+}
+
+/// Everything that decides what is measured of a tensor.
+fn key_of(tensor: &Tensor, sha256: &str, estimator: &Estimator) -> Key {
+    Key::of(&[
+        "scan",
+        env!("CARGO_PKG_VERSION"),
+        &format!("{:?}", estimator.describe()),
+        &tensor.name,
+        tensor.dtype.as_str(),
+        &format!("{:?}", tensor.shape),
+        sha256,
+    ])
+}
+
+/// What the store holds of `count` matrices under this key, or what `measure` gives, which is then kept.
+fn kept(
+    store: &Store,
+    key: &Key,
+    count: usize,
+    measure: impl FnOnce() -> Vec<Measurement>,
+) -> Vec<Measurement> {
+    let parse = |bytes: &[u8]| {
+        let known: Option<Vec<Measurement>> = serde_json::from_slice(bytes).ok();
+        known.filter(|known| known.len() == count)
+    };
+    if let Some(known) = store.get(key, parse) {
+        return known;
+    }
+    let measured = measure();
+    if let Ok(payload) = serde_json::to_vec(&measured) {
+        store.put(key, &payload);
+    }
+    measured
+}
+
 fn of_layer(
-    source: LayerSource,
+    source: &LayerSource,
     tensor: &Tensor,
     bytes: &[u8],
     estimator: &Estimator,
     request: ValidityRequest,
-) -> ScannedMatrix {
+) -> Measurement {
     let stored = Stored {
         dtype: tensor.dtype,
         bytes: part_of(bytes, tensor, source.part),
@@ -132,13 +202,8 @@ fn of_layer(
         Form::Vector | Form::NotAMatrix(_) => (0, 0),
     };
     let (spectrum, metrics) = measure_stored(stored, rows, cols, estimator);
-    let beside_the_fit = spectrum.and_then(|spectrum| validity(&spectrum, estimator, request));
-    ScannedMatrix {
-        source,
-        dtype: tensor.dtype,
-        metrics,
-        validity: beside_the_fit,
-    }
+    let validity = spectrum.and_then(|spectrum| validity(&spectrum, estimator, request));
+    Measurement { metrics, validity }
 }
 
 /// The contiguous bytes of one part of a tensor.

@@ -129,3 +129,25 @@ fn a_folder_that_cannot_be_used_is_an_error_before_the_work() {
     let ran = cached(&pair).expect_code(2);
     assert!(ran.stderr.contains("cache"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_scan_reuses_what_it_measured() {
+    let pair = pair();
+    let scan = |cache: bool| {
+        let mut command = crate::support::cmd::tunegate();
+        command
+            .current_dir(pair.path("."))
+            .args(["scan", "tuned", "--format", "json", "-v"]);
+        if cache {
+            command.args(["--cache", "cache"]);
+        }
+        Ran::of(&mut command).expect_code(0)
+    };
+    let (without, first, second) = (scan(false), scan(true), scan(true));
+    assert_eq!(first.stdout, without.stdout);
+    assert_eq!(second.stdout, without.stdout);
+    let count = entries(&pair).len();
+    assert!(count > 0);
+    let expected = format!("{count} results reused, 0 computed");
+    assert!(second.stderr.contains(&expected), "{}", second.stderr);
+}

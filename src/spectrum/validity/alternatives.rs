@@ -3,6 +3,8 @@
 //! All laws are written for `u = ln(x / xmin)`, u >= 0, in which a power law is an exponential one with
 //! rate alpha - 1; the change of variable cancels in ratios.
 
+use serde::{Deserialize, Serialize};
+
 use super::normal::{erfc, log_upper, mean_excess};
 use crate::num;
 
@@ -18,7 +20,7 @@ const CUTOFF_RANGE: (f64, f64) = (-25.0, 6.0);
 const EXPONENT_RANGE: f64 = 30.0;
 
 /// One alternative against the power law.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// Sum of the logarithms of power law over alternative: negative where the alternative fits better.
     pub log_ratio: f64,
@@ -27,7 +29,7 @@ pub struct Ratio {
 }
 
 /// The three alternatives.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Alternatives {
     /// `x^-a exp(-L x)`, L >= 0: holds the power law (L = 0), so the ratio is never positive and p is that
     /// of a chi-squared law with one degree of freedom.

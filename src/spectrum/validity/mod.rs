@@ -11,6 +11,8 @@ mod tests;
 
 pub use alternatives::{Alternatives, Ratio};
 
+use serde::{Deserialize, Serialize};
+
 use super::estimator::Estimator;
 use super::singular::Spectrum;
 use super::tail::TailFit;
@@ -36,7 +38,7 @@ pub struct Bootstrap {
 }
 
 /// Beside a fitted power law.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Validity {
     /// `1 + (n - 1) / sum ln(x / xmin)`, without the bias of small tails for a cut that is known.
     pub alpha_unbiased: f64,
@@ -47,7 +49,7 @@ pub struct Validity {
 }
 
 /// Percentile interval of alpha.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub low: f64,
     pub high: f64,
