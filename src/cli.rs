@@ -72,6 +72,18 @@ pub struct CheckArgs {
     /// Tuned checkpoint: a folder or a .safetensors file
     #[arg(long, value_name = "REF", env = "TUNEGATE_TUNED")]
     pub tuned: String,
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// Measure only share K of N (K from 1) and write it with --emit part=FILE, for `merge`
+    #[arg(long, value_name = "K/N", env = "TUNEGATE_SHARD")]
+    pub shard: Option<String>,
+    #[command(flatten)]
+    pub work: WorkArgs,
+}
+
+/// By what is judged, and how the report is shown.
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
     /// Shipped policy (default, sft, lora, continued-pretraining, rl, strict) or a policy file
     #[arg(
         long,
@@ -85,14 +97,9 @@ pub struct CheckArgs {
     pub format: CheckFormat,
     #[command(flatten)]
     pub rendering: RenderingArgs,
-    /// Measure only share K of N (K from 1) and write it with --emit part=FILE, for `merge`
-    #[arg(long, value_name = "K/N", env = "TUNEGATE_SHARD")]
-    pub shard: Option<String>,
     /// Exit with 0 where the verdict is fail, and say so
     #[arg(long, env = "TUNEGATE_ADVISORY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub advisory: bool,
-    #[command(flatten)]
-    pub work: WorkArgs,
 }
 
 #[derive(Debug, Args)]
@@ -115,22 +122,8 @@ pub struct MergeArgs {
     /// Parts that `check --shard K/N --emit part=FILE` wrote, all N of them
     #[arg(value_name = "PART", required = true)]
     pub parts: Vec<PathBuf>,
-    /// Shipped policy or a policy file
-    #[arg(
-        long,
-        value_name = "NAME|FILE",
-        env = "TUNEGATE_POLICY",
-        default_value = "default"
-    )]
-    pub policy: String,
-    /// Format of the report on stdout
-    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
-    pub format: CheckFormat,
     #[command(flatten)]
-    pub rendering: RenderingArgs,
-    /// Exit with 0 where the verdict is fail, and say so
-    #[arg(long, env = "TUNEGATE_ADVISORY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
-    pub advisory: bool,
+    pub judge: JudgeArgs,
 }
 
 #[derive(Debug, Clone, Args)]

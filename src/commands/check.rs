@@ -22,13 +22,20 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     if let Some(shard) = args.shard.as_deref().filter(|text| !text.is_empty()) {
         return run_share(shard, args, printer);
     }
-    let emits = emit::parse(&args.rendering.emit, FORMATS)?;
-    let templates = Templates::new(args.rendering.templates.as_deref())?;
-    let policy = Policy::load(&args.policy)?;
+    let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
+    let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
+    let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
     let (comparison, timings) = compare_whole(&base, &args.tuned, &args.work, printer)?;
-    let report = judged::report(comparison, &policy, args.advisory);
-    let document = judged::publish(&report, &timings, &emits, args.format, &templates, printer)?;
+    let report = judged::report(comparison, &policy, args.judge.advisory);
+    let document = judged::publish(
+        &report,
+        &timings,
+        &emits,
+        args.judge.format,
+        &templates,
+        printer,
+    )?;
     Ok(Outcome {
         document,
         status: judged::status(&report),
@@ -40,14 +47,14 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
     let shard: Shard = shard
         .parse()
         .map_err(|problem| CommandError::Shard { problem })?;
-    let emits = emit::parse(&args.rendering.emit, PART_FORMATS)?;
+    let emits = emit::parse(&args.judge.rendering.emit, PART_FORMATS)?;
     if !emits.iter().any(|emit| emit.format == Format::Part) {
         return Err(CommandError::NoPart {
             index: shard.index,
             count: shard.count,
         });
     }
-    let policy = Policy::load(&args.policy)?;
+    let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
     let (part, timings) = compare_share(&base, &args.tuned, shard, &args.work, printer)?;
     for Emit { format, path } in &emits {

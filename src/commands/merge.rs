@@ -13,9 +13,9 @@ use crate::report::Templates;
 use crate::term::Printer;
 
 pub(super) fn run(args: &MergeArgs, printer: &Printer) -> Result<Outcome, CommandError> {
-    let emits = emit::parse(&args.rendering.emit, FORMATS)?;
-    let templates = Templates::new(args.rendering.templates.as_deref())?;
-    let policy = Policy::load(&args.policy)?;
+    let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
+    let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
+    let policy = Policy::load(&args.judge.policy)?;
     let parts = args
         .parts
         .iter()
@@ -24,9 +24,16 @@ pub(super) fn run(args: &MergeArgs, printer: &Printer) -> Result<Outcome, Comman
     if let Some(first) = parts.first() {
         judged::base_reference(Some(first.base_reference()), &policy)?;
     }
-    let report = judged::report(Comparison::from_parts(parts)?, &policy, args.advisory);
+    let report = judged::report(Comparison::from_parts(parts)?, &policy, args.judge.advisory);
     let timings = Timings::default();
-    let document = judged::publish(&report, &timings, &emits, args.format, &templates, printer)?;
+    let document = judged::publish(
+        &report,
+        &timings,
+        &emits,
+        args.judge.format,
+        &templates,
+        printer,
+    )?;
     Ok(Outcome {
         document,
         status: judged::status(&report),
