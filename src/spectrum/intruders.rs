@@ -54,7 +54,7 @@ impl Intruders {
 }
 
 /// The intruders among directions that are already known. Large bases are not decomposed: see
-/// [`super::alignment`]; a direction that its bounds leave open is compared with all of the base's.
+/// `super::alignment`; a direction that its bounds leave open is compared with all of the base's.
 ///
 /// # Errors
 /// If the shapes differ, or the base cannot be decomposed.

@@ -258,7 +258,7 @@ fn settled(ritz: &Ritz, edge: &NoiseEdge, known: (Option<f64>, Option<usize>)) -
 }
 
 /// The metric `new_traps`: those that the tuned matrix has beyond the base's number, and whose z is by
-/// more than [`LEAST_RISE`] above that of the base's first eigenvalue that is no trap; an eigenvalue that
+/// more than 3 (`LEAST_RISE`) above that of the base's first eigenvalue that is no trap; an eigenvalue that
 /// crosses the edge by chance is not new.
 pub fn new_traps(base: &Traps, tuned: &Traps) -> Measured {
     for (name, traps) in [("base", base), ("tuned", tuned)] {
