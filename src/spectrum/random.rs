@@ -1,10 +1,15 @@
-//! Reproducible numbers for start vectors and shuffles. Not for anything secret.
+//! Reproducible numbers for start vectors, shuffles and bootstraps. Not for anything secret.
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
 #[derive(Debug, Clone)]
 pub(super) struct SplitMix(u64);
 
 impl SplitMix {
+    /// The stream of a seed that the user gave.
+    pub(super) fn of_seed(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// One stream per shape and purpose, the same on every machine.
     pub(super) fn of_shape(rows: usize, cols: usize, purpose: u64) -> Self {
         let mut seed = Self(purpose);

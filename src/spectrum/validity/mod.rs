@@ -14,6 +14,7 @@ pub use alternatives::{Alternatives, Ratio};
 use serde::{Deserialize, Serialize};
 
 use super::estimator::Estimator;
+use super::random::SplitMix;
 use super::singular::Spectrum;
 use super::tail::TailFit;
 use crate::num;
@@ -108,7 +109,7 @@ fn interval(
     estimator: &Estimator,
     bootstrap: Bootstrap,
 ) -> Option<Interval> {
-    let mut random = SplitMix(bootstrap.seed);
+    let mut random = SplitMix::of_seed(bootstrap.seed);
     let mut alphas = Vec::new();
     for _ in 0..bootstrap.draws {
         let mut sample = eigenvalues.to_vec();
@@ -146,20 +147,4 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     let above = (below + 1).min(sorted.len() - 1);
     let between = num::max(position - below as f64, 0.0);
     sorted[below] + between * (sorted[above] - sorted[below])
-}
-
-/// A small generator of reproducible numbers (Steele, Lea and Flood 2014).
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// Uniform over `0..count`, `count` at least 1; the bias of 2^-64 x count is nothing here.
-    #[expect(clippy::cast_possible_truncation, reason = "below `count`, a usize")]
-    fn below(&mut self, count: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^= bits >> 31;
-        ((u128::from(bits) * count as u128) >> 64) as usize
-    }
 }
