@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::checkpoint::dtype::reason_to_skip;
 use crate::checkpoint::header::{self, Entry, Header, HeaderError, LENGTH_BYTES};
 use crate::checkpoint::shards::{self, Index, ShardFile};
-use crate::checkpoint::tensor::{WeightFile, read_exact_at};
+use crate::checkpoint::tensor::{Source, Span, WeightFile, read_exact_at};
 use crate::checkpoint::{
     Checkpoint, CheckpointError, Defect, Dtype, Skipped, Tensor, quantised, side,
 };
@@ -139,9 +139,11 @@ impl Builder {
                     name: name.clone(),
                     dtype: known,
                     shape,
-                    file,
-                    offset: start + begin,
-                    length: end - begin,
+                    source: Source::Stored(Span {
+                        file,
+                        offset: start + begin,
+                        length: end - begin,
+                    }),
                 };
                 self.tensors.insert(name, tensor);
                 return;

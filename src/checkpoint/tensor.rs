@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::checkpoint::{CheckpointError, Dtype, side};
 use crate::fs::FsError;
-use crate::layer::{LayerSource, Part, layers_of, natural_order};
+use crate::layer::{LayerSource, layers_of, natural_order};
 
 /// One checkpoint: its tensors by name, and what is wrong with its files.
 #[derive(Debug)]
@@ -25,16 +26,39 @@ pub struct Checkpoint {
 }
 
 /// A tensor that can be read as weights.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Tensor {
     pub name: String,
+    /// Of the values that [`Checkpoint::bytes`] gives.
     pub dtype: Dtype,
     pub shape: Vec<usize>,
+    pub(super) source: Source,
+}
+
+/// Where the values of a tensor come from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// A file holds them as they are.
+    Stored(Span),
+    /// They are computed whenever they are read.
+    #[expect(dead_code, reason = "the first kinds are on their way")]
+    Derived(Arc<dyn Derive>),
+}
+
+/// A run of bytes of one of a checkpoint's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
     /// Index into the checkpoint's files.
     pub(super) file: usize,
     /// From the start of the file.
     pub(super) offset: u64,
     pub(super) length: u64,
+}
+
+/// How to compute the values of a tensor that no file holds as they are.
+pub(super) trait Derive: std::fmt::Debug + Send + Sync {
+    /// All values in the dtype of `tensor`, a tensor of `checkpoint`: row-major and little-endian.
+    fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError>;
 }
 
 /// A tensor that is listed but not read.
@@ -66,9 +90,12 @@ impl Tensor {
         self.shape.iter().map(|side| *side as u64).product()
     }
 
-    /// Size in the file in bytes.
+    /// Size of all values in bytes.
     pub fn byte_length(&self) -> u64 {
-        self.length
+        match &self.source {
+            Source::Stored(span) => span.length,
+            Source::Derived(_) => self.parameters().saturating_mul(self.dtype.bytes() as u64),
+        }
     }
 
     /// Its layers: one, or one for each expert of a 3-D tensor of experts.
@@ -133,37 +160,28 @@ impl Checkpoint {
         tensors.into_iter().flat_map(Tensor::layers).collect()
     }
 
-    /// All bytes of a tensor of this checkpoint, row-major and little-endian.
+    /// All values of a tensor of this checkpoint in its dtype, row-major and little-endian.
     pub fn bytes(&self, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
-        self.part_bytes(tensor, Part::Whole)
+        match &tensor.source {
+            Source::Stored(span) => self.span_bytes(&tensor.name, *span),
+            Source::Derived(derive) => derive.bytes(self, tensor),
+        }
     }
 
-    /// The bytes of one part of a tensor of this checkpoint.
-    pub fn part_bytes(&self, tensor: &Tensor, part: Part) -> Result<Vec<u8>, CheckpointError> {
-        let missing = |part: String| CheckpointError::NoSuchPart {
-            tensor: tensor.name.clone(),
-            part,
-        };
-        let (offset, length) = match part {
-            Part::Whole => (0, tensor.length),
-            Part::Expert(expert) => {
-                let experts = tensor.shape.first().map_or(0, |side| *side as u64);
-                if u64::from(expert) >= experts {
-                    return Err(missing(format!("expert {expert}")));
-                }
-                let length = tensor.length / experts;
-                (u64::from(expert) * length, length)
-            }
-        };
+    /// The bytes of one run of a file, which holds (a part of) that tensor.
+    pub(super) fn span_bytes(&self, tensor: &str, span: Span) -> Result<Vec<u8>, CheckpointError> {
         let source = self
             .files
-            .get(tensor.file)
-            .ok_or_else(|| missing("file".to_owned()))?;
-        let mut bytes = zeros(length).ok_or_else(|| CheckpointError::TooLarge {
-            tensor: tensor.name.clone(),
-            bytes: length,
+            .get(span.file)
+            .ok_or_else(|| CheckpointError::NoSuchPart {
+                tensor: tensor.to_owned(),
+                part: "file".to_owned(),
+            })?;
+        let mut bytes = zeros(span.length).ok_or_else(|| CheckpointError::TooLarge {
+            tensor: tensor.to_owned(),
+            bytes: span.length,
         })?;
-        read_exact_at(&source.file, &mut bytes, tensor.offset + offset)
+        read_exact_at(&source.file, &mut bytes, span.offset)
             .map_err(|error| FsError::new("read", &source.path, error))?;
         Ok(bytes)
     }
