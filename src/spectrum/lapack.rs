@@ -15,7 +15,7 @@ use ndarray::{Array2, ArrayView2, Axis, NdFloat};
 // Names the crate that links OpenBLAS; the routines are called through their C declarations.
 use ndarray_linalg as _;
 
-use super::banded::{Banded, TWO_STAGE_FROM};
+use super::banded::Banded;
 use super::error::SpectrumError;
 use super::matrix::Arithmetic;
 
@@ -262,7 +262,7 @@ impl<T: Real> Gram<T> {
     where
         T: Banded,
     {
-        let values = if self.side < TWO_STAGE_FROM {
+        let values = if self.side < T::TWO_STAGE_FROM {
             self.solve(b'N')?
         } else {
             let Self { rows, cols, .. } = self;

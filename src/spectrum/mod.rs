@@ -22,6 +22,7 @@
 mod alignment;
 mod banded;
 mod blas;
+mod bulge;
 mod directions;
 mod entries;
 mod error;

@@ -131,3 +131,23 @@ fn extreme_scales_neither_overflow_nor_vanish() {
 fn single_entry(entry: f64) -> f32 {
     entry as f32
 }
+
+/// f32 takes two stages at this side, f64 one: different programs from the Gram matrix on.
+#[test]
+fn two_stages_in_f32_agree_with_one_in_f64() {
+    let roots: Vec<f64> = pareto_quantiles(1600, 3.0)
+        .iter()
+        .map(|value| value.sqrt())
+        .collect();
+    let noise = Random::new(11).matrix(1600, 1700);
+    let scale = ndarray::Array1::from_vec(roots);
+    let matrix = single(&(&noise * &scale.insert_axis(Axis(1))));
+    let found = Spectrum::of(&matrix).unwrap();
+    let exact = Spectrum::of(&matrix.into_arithmetic(Arithmetic::F64)).unwrap();
+    let largest = exact.spectral_norm();
+    assert!(relative_error(found.spectral_norm(), largest) <= 1e-6);
+    for (found, exact) in found.eigenvalues().iter().zip(exact.eigenvalues()) {
+        let error = (found - exact).abs() / largest.powi(2);
+        assert!(error <= 2e-6, "{error:e}");
+    }
+}
