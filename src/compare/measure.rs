@@ -19,8 +19,8 @@ use crate::layer::{Form, LayerSource, Part};
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
 use crate::spectrum::{
-    self, CheckpointMetrics, Effort, EntryStatistics, Estimator, Matrix, Spectrum, SpectrumError,
-    direction_metrics, entry_metrics, matrix_of, part_of,
+    self, CheckpointMetrics, Effort, EntryStatistics, Estimator, LazyMatrix, Spectrum,
+    SpectrumError, direction_metrics, entry_metrics, part_of,
 };
 
 /// Cosine below which one of the leading left singular vectors is an intruder.
@@ -294,9 +294,8 @@ impl<'a> Values<'a> {
         })
     }
 
-    fn matrix(&self, estimator: &Estimator) -> Result<Matrix, SpectrumError> {
-        let Stored { dtype, bytes } = self.stored;
-        matrix_of(dtype, bytes, self.rows, self.cols, estimator)
+    fn matrix(&self, estimator: &Estimator) -> LazyMatrix<'a> {
+        LazyMatrix::of_stored(self.stored, self.rows, self.cols, estimator)
     }
 
     fn spectrum(&self, estimator: &Estimator) -> Result<Spectrum, SpectrumError> {
@@ -387,38 +386,31 @@ fn measure_matrix(
     let same_precision = base.noise.total_cmp(&tuned.noise).is_eq();
     let rounding_energy = sums.rounding_energy(noise, same_precision);
     drift::of_update(update, sums, noise, rounding_energy, &mut layer.drift);
-    let matrices = base
-        .matrix(estimator)
-        .and_then(|base| Ok((base, tuned.matrix(estimator)?)));
-    match &matrices {
-        Ok((base_matrix, tuned_matrix)) => {
-            let table = &mut base_metrics.table;
-            let base_side = direction_metrics(
-                base_matrix,
-                &base_spectrum,
-                &base.entries,
-                Effort::Bounded,
-                table,
-            );
-            let table = &mut tuned_metrics.table;
-            let tuned_side = direction_metrics(
-                tuned_matrix,
-                &tuned_spectrum,
-                &tuned.entries,
-                Effort::Exact,
-                table,
-            );
-            let found = match &tuned_side.leading {
-                Ok(leading) => {
-                    spectrum::intruders_among(base_matrix, &base_spectrum, leading, INTRUDER_COSINE)
-                }
-                Err(error) => Err(error.clone()),
-            };
-            drift::of_intruders(found, &mut layer.drift);
-            drift::of_directions(&base_side, &tuned_side, &mut layer.drift);
-        }
-        Err(error) => fail_spectra(layer, &error.to_string()),
-    }
+    let (base_matrix, tuned_matrix) = (base.matrix(estimator), tuned.matrix(estimator));
+    let base_side = direction_metrics(
+        &base_matrix,
+        &base_spectrum,
+        &base.entries,
+        Effort::Bounded,
+        &mut base_metrics.table,
+    );
+    let tuned_side = direction_metrics(
+        &tuned_matrix,
+        &tuned_spectrum,
+        &tuned.entries,
+        Effort::Exact,
+        &mut tuned_metrics.table,
+    );
+    let found = tuned_side
+        .leading
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|leading| {
+            let base = base_matrix.get()?;
+            spectrum::intruders_among(base, &base_spectrum, leading, INTRUDER_COSINE)
+        });
+    drift::of_intruders(found, &mut layer.drift);
+    drift::of_directions(&base_side, &tuned_side, &mut layer.drift);
     let rank_loss = |spectrum: &Spectrum| spectrum::rank_loss(spectrum, noise).value();
     let losses = rank_loss(&base_spectrum).zip(rank_loss(&tuned_spectrum));
     layer.base = adopted(base_metrics);

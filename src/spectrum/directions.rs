@@ -2,8 +2,8 @@
 
 use super::entries::EntryStatistics;
 use super::error::SpectrumError;
+use super::lazy::LazyMatrix;
 use super::leading::{Effort, LEADING_DIRECTIONS, Leading, leading, participation_ratio};
-use super::matrix::Matrix;
 use super::metric::{Metric, MetricTable};
 use super::singular::Spectrum;
 use super::traps::{Traps, traps};
@@ -21,9 +21,9 @@ pub struct Directions {
 }
 
 /// Sets `trap_count`, `trap_z` and `participation_ratio`, and returns what they were made from.
-/// `spectrum` and `entries` are those of the same matrix.
+/// `spectrum` and `entries` are those of the same matrix, which is decoded only if they do not suffice.
 pub fn direction_metrics(
-    matrix: &Matrix,
+    matrix: &LazyMatrix<'_>,
     spectrum: &Spectrum,
     entries: &EntryStatistics,
     effort: Effort,

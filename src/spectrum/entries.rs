@@ -2,6 +2,7 @@
 
 use super::matrix::Matrix;
 use crate::checkpoint::{Dtype, decode_f64};
+use crate::num;
 
 /// Moments and counts. Where an entry is not finite, the moments describe the finite entries only and
 /// must not be reported ([`Self::nonfinite_count`]).
@@ -13,6 +14,9 @@ pub struct EntryStatistics {
     /// Entries that are exactly zero.
     pub zero_count: usize,
     pub mean: f64,
+    /// The smallest and the largest finite entry; both 0 where there is none.
+    pub least: f64,
+    pub largest: f64,
     /// Standard deviation of the population (divided by the count).
     pub std: f64,
     /// Excess kurtosis of the population, `m4 / m2^2 - 3`: 0 for a Gaussian. `None` if all entries are
@@ -97,6 +101,8 @@ fn code_counts(dtype: Dtype, bytes: &[u8]) -> Vec<u64> {
 struct Sums {
     count: usize,
     zero_count: usize,
+    /// Of the finite entries; `None` as long as there is none.
+    range: Option<(f64, f64)>,
     entropy: f64,
     moments: Moments,
 }
@@ -114,6 +120,7 @@ impl Sums {
 
     fn add_finite(&mut self, block: &[f64]) {
         self.zero_count += block.iter().filter(|entry| entry.abs() <= 0.0).count();
+        self.widen(range_of(block));
         self.entropy += lane_sum(block, |entry| surprise(entry.abs()));
         self.moments = self.moments.with(&Moments::of(block));
     }
@@ -135,6 +142,9 @@ impl Sums {
             .filter(|(value, _)| value.is_finite())
             .collect();
         self.count += to_count(occurring.iter().map(|(_, count)| count).sum());
+        for (value, _) in &finite {
+            self.widen(Some((*value, *value)));
+        }
         let zeros = finite.iter().filter(|(value, _)| value.abs() <= 0.0);
         self.zero_count += to_count(zeros.map(|(_, count)| count).sum());
         self.entropy += finite
@@ -144,8 +154,20 @@ impl Sums {
         self.moments = self.moments.with(&Moments::of_counted(&finite));
     }
 
+    fn widen(&mut self, range: Option<(f64, f64)>) {
+        self.range = match (self.range, range) {
+            (Some((least, largest)), Some((low, high))) => {
+                Some((num::min(least, low), num::max(largest, high)))
+            }
+            (known, None) | (None, known) => known,
+        };
+    }
+
     fn statistics(&self) -> EntryStatistics {
+        let (least, largest) = self.range.unwrap_or_default();
         EntryStatistics {
+            least,
+            largest,
             count: self.count,
             nonfinite_count: self.count - self.moments.count,
             zero_count: self.zero_count,
@@ -155,6 +177,31 @@ impl Sums {
             abs_weight_entropy: self.entropy,
         }
     }
+}
+
+/// The smallest and the largest of finite entries.
+fn range_of(block: &[f64]) -> Option<(f64, f64)> {
+    let first = *block.first()?;
+    let (chunks, rest) = block.as_chunks::<LANES>();
+    let (mut least, mut largest) = ([first; LANES], [first; LANES]);
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let entry = chunk[lane];
+            least[lane] = if entry < least[lane] {
+                entry
+            } else {
+                least[lane]
+            };
+            largest[lane] = if entry > largest[lane] {
+                entry
+            } else {
+                largest[lane]
+            };
+        }
+    }
+    let low = least.iter().chain(rest).copied().fold(first, num::min);
+    let high = largest.iter().chain(rest).copied().fold(first, num::max);
+    Some((low, high))
 }
 
 /// A sum of counts below 2^53.

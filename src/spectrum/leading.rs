@@ -13,6 +13,7 @@ use super::blas::Product;
 use super::error::SpectrumError;
 use super::lanczos::{self, GramOperator};
 use super::lapack::{Gram, Real};
+use super::lazy::LazyMatrix;
 use super::matrix::{Arithmetic, Matrix};
 use super::singular::Spectrum;
 use crate::num::{self, Measured};
@@ -106,13 +107,13 @@ fn angle(residual: f64, gap: f64) -> f64 {
 /// # Errors
 /// If the shapes differ, the matrix cannot be decomposed, or a bounded effort did not suffice.
 pub fn leading(
-    matrix: &Matrix,
+    matrix: &LazyMatrix<'_>,
     spectrum: &Spectrum,
     count: usize,
     effort: Effort,
 ) -> Result<Leading, SpectrumError> {
     if matrix.shorter_side() < LANCZOS_FROM {
-        return by_lapack(matrix, spectrum, count);
+        return by_lapack(matrix.get()?, spectrum, count);
     }
     match effort {
         Effort::Bounded if expected_steps(matrix, spectrum, count) > FEW_STEPS as f64 => {
@@ -123,17 +124,20 @@ pub fn leading(
                 steps: 0,
             })
         }
-        Effort::Bounded => by_lanczos(matrix, spectrum, count, FEW_STEPS),
-        Effort::Exact => match by_lanczos(matrix, spectrum, count, MOST_STEPS) {
-            Err(SpectrumError::NotConverged { .. }) => by_lapack(matrix, spectrum, count),
-            decided => decided,
-        },
+        Effort::Bounded => by_lanczos(matrix.get()?, spectrum, count, FEW_STEPS),
+        Effort::Exact => {
+            let matrix = matrix.get()?;
+            match by_lanczos(matrix, spectrum, count, MOST_STEPS) {
+                Err(SpectrumError::NotConverged { .. }) => by_lapack(matrix, spectrum, count),
+                decided => decided,
+            }
+        }
     }
 }
 
 /// Lanczos steps until the `count`-th direction has settled: its error falls by `exp(-2 sqrt(gap))` a step,
 /// with the gap to the next eigenvalue relative to the spread of the rest (Kaniel 1966, Saad 1980).
-fn expected_steps(matrix: &Matrix, spectrum: &Spectrum, count: usize) -> f64 {
+fn expected_steps(matrix: &LazyMatrix<'_>, spectrum: &Spectrum, count: usize) -> f64 {
     let eigenvalues = spectrum.eigenvalues();
     let (Some(last), Some(next), Some(least)) = (
         count

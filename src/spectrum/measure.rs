@@ -6,11 +6,11 @@ use super::directions::{OF_DIRECTIONS, direction_metrics};
 use super::entries::EntryStatistics;
 use super::error::SpectrumError;
 use super::estimator::Estimator;
+use super::lazy::LazyMatrix;
 use super::leading::Effort;
 use super::matrix::{Arithmetic, Matrix};
 use super::metric::{Metric, MetricTable};
 use super::phase::{Phase, phase};
-use super::scan::matrix_of;
 use super::singular::Spectrum;
 use super::stream::Stored;
 use super::tail::{self, TailFit};
@@ -84,7 +84,7 @@ pub fn measure(
     let entries = EntryStatistics::of(matrix);
     let mut measured = metrics(&spectrum, &entries, storage_noise, estimator);
     direction_metrics(
-        matrix,
+        &matrix.into(),
         &spectrum,
         &entries,
         Effort::Exact,
@@ -94,7 +94,7 @@ pub fn measure(
 }
 
 /// Measures a stored rows x cols matrix; its storage noise is that of its dtype. It is decoded whole
-/// for the leading directions only. One that cannot be decomposed says so in its metrics, as in
+/// only where leading directions or a shuffle need it. One that cannot be decomposed says so in its metrics, as in
 /// [`unmeasured`].
 pub fn measure_stored(
     stored: Stored<'_>,
@@ -107,16 +107,13 @@ pub fn measure_stored(
         Ok(spectrum) => {
             let noise = stored.dtype.rounding_noise();
             let mut measured = metrics(&spectrum, &entries, noise, estimator);
-            if let Ok(matrix) = matrix_of(stored.dtype, stored.bytes, rows, cols, estimator) {
-                // Without leading directions the table says why.
-                let _leading = direction_metrics(
-                    &matrix,
-                    &spectrum,
-                    &entries,
-                    Effort::Bounded,
-                    &mut measured.table,
-                );
-            }
+            let _directions = direction_metrics(
+                &LazyMatrix::of_stored(stored, rows, cols, estimator),
+                &spectrum,
+                &entries,
+                Effort::Bounded,
+                &mut measured.table,
+            );
             (Some(spectrum), measured)
         }
         Err(error) => {

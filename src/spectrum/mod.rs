@@ -30,6 +30,7 @@ mod estimator;
 mod intruders;
 mod lanczos;
 mod lapack;
+mod lazy;
 mod leading;
 mod low_rank;
 mod matrix;
@@ -58,6 +59,7 @@ pub use entries::EntryStatistics;
 pub use error::SpectrumError;
 pub use estimator::Estimator;
 pub use intruders::{Intruders, LeftBasis, intruders, intruders_among};
+pub use lazy::LazyMatrix;
 pub use leading::{
     Effort, LEADING_DIRECTIONS, Leading, leading, participation_ratio, subspace_overlap,
 };

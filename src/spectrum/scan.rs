@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::metric::Metric;
 use super::validity::{Validity, ValidityRequest, validity};
 use super::{
     Arithmetic, CheckpointMetrics, Estimator, Matrix, MemoryLimit, SpectrumError, Stored,
@@ -202,7 +203,19 @@ fn of_layer(
         Form::Vector | Form::NotAMatrix(_) => (0, 0),
     };
     let (spectrum, metrics) = measure_stored(stored, rows, cols, estimator);
-    let validity = spectrum.and_then(|spectrum| validity(&spectrum, estimator, request));
+    let found = metrics
+        .fit
+        .as_ref()
+        .and_then(|fit| fit.value(Metric::TailCount));
+    let validity = spectrum.zip(found).and_then(|(spectrum, tail_count)| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count of eigenvalues"
+        )]
+        let tail_count = tail_count as usize;
+        validity(&spectrum, tail_count, estimator, request)
+    });
     Measurement { metrics, validity }
 }
 
@@ -219,7 +232,7 @@ pub fn part_of<'a>(bytes: &'a [u8], tensor: &Tensor, part: Part) -> &'a [u8] {
     }
 }
 
-/// Decodes stored bytes to a rows x cols matrix in the arithmetic that the estimator asks for.
+/// Decodes stored bytes to a rows x cols matrix in that arithmetic.
 ///
 /// # Errors
 /// If the number of values is not rows x cols.
@@ -228,9 +241,9 @@ pub fn matrix_of(
     bytes: &[u8],
     rows: usize,
     cols: usize,
-    estimator: &Estimator,
+    arithmetic: Arithmetic,
 ) -> Result<Matrix, SpectrumError> {
-    match estimator.arithmetic(rows, cols) {
+    match arithmetic {
         Arithmetic::F64 => Matrix::from_f64(rows, cols, to_f64(dtype, bytes)),
         Arithmetic::F32 => Matrix::from_f32(rows, cols, to_f32(dtype, bytes)),
     }

@@ -29,6 +29,7 @@ use super::blas::Product;
 use super::entries::EntryStatistics;
 use super::error::SpectrumError;
 use super::lanczos::{self, GramOperator, Krylov, Ritz};
+use super::lazy::LazyMatrix;
 use super::matrix::Matrix;
 use super::random::SplitMix;
 use crate::num::{self, Measured};
@@ -83,13 +84,12 @@ pub struct TrapCauses {
 }
 
 impl TrapCauses {
-    /// `entries` are the statistics of the same matrix. Cost: one pass.
-    pub fn of(matrix: &Matrix, entries: &EntryStatistics) -> Option<Self> {
+    /// Of a matrix with these entries; `None` where all are equal.
+    pub fn of(entries: &EntryStatistics) -> Option<Self> {
         // A constant matrix has no kurtosis.
         entries.kurtosis?;
         let root = (entries.count as f64).powf(0.25);
-        let deviation = |entry: f64| (entry - entries.mean).abs();
-        let largest = matrix.entries().map(deviation).fold(0.0, num::max);
+        let largest = num::max(entries.largest - entries.mean, entries.mean - entries.least);
         Some(Self {
             mean: entries.mean.abs() / entries.std * root,
             largest_entry: largest / (entries.std * root),
@@ -107,7 +107,7 @@ impl TrapCauses {
 
 /// Shuffles `matrix` and looks at its largest eigenvalues (one copy of the matrix, and up to 256
 /// Lanczos steps of 4 N M flops); `entries` are the statistics of the same matrix.
-pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
+pub fn traps(matrix: &LazyMatrix<'_>, entries: &EntryStatistics) -> Traps {
     let without = |measured: Measured| Traps {
         count: measured.clone(),
         z: measured,
@@ -125,7 +125,7 @@ pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
             matrix.shorter_side()
         )));
     }
-    let Some(causes) = TrapCauses::of(matrix, entries) else {
+    let Some(causes) = TrapCauses::of(entries) else {
         return without(Measured::not_applicable("all entries are equal"));
     };
     let kurtosis = entries.kurtosis.unwrap_or(f64::INFINITY);
@@ -141,10 +141,13 @@ pub fn traps(matrix: &Matrix, entries: &EntryStatistics) -> Traps {
             causes: Some(causes),
         };
     }
-    let found = shuffled(matrix).and_then(|shuffled| match &shuffled {
-        Matrix::F64(shuffled) => outside(&shuffled.view(), entries.std),
-        Matrix::F32(shuffled) => outside(&shuffled.view(), entries.std),
-    });
+    let found = matrix
+        .get()
+        .and_then(shuffled)
+        .and_then(|shuffled| match &shuffled {
+            Matrix::F64(shuffled) => outside(&shuffled.view(), entries.std),
+            Matrix::F32(shuffled) => outside(&shuffled.view(), entries.std),
+        });
     match found {
         Ok(found) => Traps {
             causes: Some(causes),

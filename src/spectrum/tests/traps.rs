@@ -11,7 +11,7 @@ use crate::spectrum::{
 const SHAPE: (usize, usize) = (64, 128);
 
 fn of(matrix: &Matrix) -> Traps {
-    traps(matrix, &EntryStatistics::of(matrix))
+    traps(&matrix.into(), &EntryStatistics::of(matrix))
 }
 
 fn causes(matrix: &Array2<f64>) -> TrapCauses {
@@ -189,14 +189,14 @@ fn an_eigenvalue_that_crosses_the_edge_by_chance_is_no_new_trap() {
 fn a_large_light_tailed_matrix_needs_no_shuffle_and_agrees_with_one() {
     let matrix = Matrix::F64(Random::new(3).matrix(320, 640));
     let entries = EntryStatistics::of(&matrix);
-    let found = traps(&matrix, &entries);
+    let found = traps(&(&matrix).into(), &entries);
     assert_eq!(found.count.value(), Some(0.0));
     assert!(found.z.value().is_none());
     let heavy = EntryStatistics {
         kurtosis: Some(40.0),
         ..entries
     };
-    let shuffled = traps(&matrix, &heavy);
+    let shuffled = traps(&(&matrix).into(), &heavy);
     assert_eq!(shuffled.count.value(), Some(0.0));
     assert!(shuffled.z.value().unwrap() < TRAP_QUANTILE);
 }

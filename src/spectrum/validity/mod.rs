@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::estimator::Estimator;
 use super::random::SplitMix;
 use super::singular::Spectrum;
-use super::tail::TailFit;
+use super::tail::{TailFit, fit_at_tail_count};
 use crate::num;
 
 /// The alpha of a fit must fall by this for what was dropped to be outliers.
@@ -61,14 +61,16 @@ pub struct Interval {
     pub seed: u64,
 }
 
-/// `None` where the spectrum has no fit.
+/// Of the fit to the `tail_count` largest eigenvalues, which a search has found; `None` where they have
+/// no fit.
 pub fn validity(
     spectrum: &Spectrum,
+    tail_count: usize,
     estimator: &Estimator,
     request: ValidityRequest,
 ) -> Option<Validity> {
     let eigenvalues = spectrum.resolved_eigenvalues();
-    let fit = TailFit::search(&eigenvalues, estimator.min_tail).ok()?;
+    let fit = fit_at_tail_count(&eigenvalues, tail_count).ok()?;
     let alternatives = if request.alternatives {
         Alternatives::of(&eigenvalues[..fit.tail_count], fit.alpha)
     } else {

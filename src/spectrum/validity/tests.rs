@@ -93,8 +93,9 @@ fn the_interval_holds_alpha_and_repeats_with_its_seed() {
         alternatives: true,
         bootstrap: Some(Bootstrap { draws: 60, seed }),
     };
-    let found = validity(&spectrum, &estimator, request(1)).unwrap();
     let fit = spectrum.fit_tail(&estimator).unwrap();
+    let of_seed = |seed| validity(&spectrum, fit.tail_count, &estimator, request(seed));
+    let found = of_seed(1).unwrap();
     let interval = found.interval.unwrap();
     assert!(
         interval.low < fit.alpha && fit.alpha < interval.high,
@@ -105,8 +106,8 @@ fn the_interval_holds_alpha_and_repeats_with_its_seed() {
         (0.1..=1.5).contains(&(interval.high - interval.low)),
         "{interval:?}"
     );
-    assert_eq!(validity(&spectrum, &estimator, request(1)), Some(found));
-    let other = validity(&spectrum, &estimator, request(2)).unwrap();
+    assert_eq!(of_seed(1), Some(found));
+    let other = of_seed(2).unwrap();
     assert!(other.interval != found.interval && other.alternatives == found.alternatives);
     let n = fit.tail_count as f64;
     let unbiased = 1.0 + (fit.alpha - 1.0) * (n - 1.0) / n;
@@ -115,10 +116,10 @@ fn the_interval_holds_alpha_and_repeats_with_its_seed() {
 }
 
 #[test]
-fn too_small_a_spectrum_has_no_validity() {
+fn a_tail_that_the_spectrum_does_not_have_has_no_validity() {
     let spectrum = spectrum_of(&pareto_quantiles(30, 2.5));
-    let found = validity(&spectrum, &Estimator::default(), ValidityRequest::default());
-    assert_eq!(found, None);
+    let (estimator, request) = (Estimator::default(), ValidityRequest::default());
+    assert_eq!(validity(&spectrum, 50, &estimator, request), None);
 }
 
 #[test]
