@@ -172,6 +172,9 @@ pub struct ScanArgs {
     /// Interval of alpha from N draws of the tail, each fitted anew
     #[arg(long, value_name = "N", conflicts_with = "compat", value_parser = clap::value_parser!(u32).range(20..=100_000))]
     pub bootstrap: Option<u32>,
+    /// Also fit alpha to windows of one aspect ratio Q, longer over shorter side, to compare layers of different shapes
+    #[arg(long, value_name = "Q", conflicts_with = "compat", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub windows: Option<u8>,
     /// Seed of the draws of --bootstrap
     #[arg(long, value_name = "S", requires = "bootstrap", default_value_t = 1)]
     pub seed: u64,

@@ -41,6 +41,7 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
             draws,
             seed: args.seed,
         }),
+        windows: args.windows,
     };
     let store = open_cache(&args.work)?;
     let progress = printer.progress();

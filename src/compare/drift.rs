@@ -205,6 +205,9 @@ pub(super) fn of_intruders(intruders: Result<Intruders, SpectrumError>, drift: &
 pub(super) fn of_directions(base: &Directions, tuned: &Directions, drift: &mut MetricTable) {
     let overlap = match (&base.leading, &tuned.leading) {
         (Ok(base), Ok(tuned)) => subspace_overlap(base, tuned),
+        (Err(SpectrumError::NotConverged { .. }), _) => {
+            Measured::not_applicable("the base's leading directions are not separate from the bulk")
+        }
         (Err(error), _) | (_, Err(error)) => Measured::failed(error.to_string()),
     };
     drift.set(Metric::SubspaceOverlap, overlap);

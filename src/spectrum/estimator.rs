@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::leading::{LANCZOS_FROM, LEADING_DIRECTIONS};
 use super::matrix::Arithmetic;
 use super::tail::TailFit;
 use crate::num::Reason;
@@ -79,6 +80,9 @@ impl Estimator {
             ("f64_up_to", json!(double_precision_up_to)),
             ("singular_values", json!("gram-eigenvalues")),
             ("kurtosis", json!("excess")),
+            ("leading_directions", json!(LEADING_DIRECTIONS)),
+            ("lanczos_from", json!(LANCZOS_FROM)),
+            ("shuffle", json!("one-per-shape")),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

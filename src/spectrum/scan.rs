@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::metric::Metric;
-use super::validity::{Validity, ValidityRequest, validity};
+use super::validity::{Validity, ValidityRequest, validity, windows};
 use super::{
-    Arithmetic, CheckpointMetrics, Estimator, Matrix, MemoryLimit, SpectrumError, Stored,
-    decomposition_bytes, measure_stored, run_in_order,
+    Arithmetic, CheckpointMetrics, Estimator, LazyMatrix, Matrix, MemoryLimit, SpectrumError,
+    Stored, decomposition_bytes, measure_stored, run_in_order,
 };
 use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest, sha256_hex};
@@ -214,7 +214,13 @@ fn of_layer(
             reason = "a count of eigenvalues"
         )]
         let tail_count = tail_count as usize;
-        validity(&spectrum, tail_count, estimator, request)
+        let found = validity(&spectrum, tail_count, estimator, request)?;
+        let matrix = LazyMatrix::of_stored(stored, rows, cols, estimator);
+        let of_aspect = |aspect| windows(&matrix, aspect, estimator);
+        Some(Validity {
+            windows: request.windows.and_then(of_aspect),
+            ..found
+        })
     });
     Measurement { metrics, validity }
 }

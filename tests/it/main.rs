@@ -21,4 +21,5 @@ mod policy;
 mod report;
 mod scan;
 mod shards;
+mod spectral;
 mod support;

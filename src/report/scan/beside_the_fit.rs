@@ -17,13 +17,14 @@ pub(super) fn any_alternatives(report: &ScanReport) -> bool {
     })
 }
 
-/// `alpha_unbiased`, `finger_count` and `interval` under `fit`, `alternatives` beside it.
+/// `alpha_unbiased`, `finger_count`, `interval` and `windows` under `fit`, `alternatives` beside it.
 pub(super) fn insert(metrics: &mut Map<String, Value>, validity: &Validity) {
     let Validity {
         alpha_unbiased,
         finger_count,
         interval,
         alternatives,
+        windows,
     } = validity;
     if let Some(fit) = metrics.get_mut("fit").and_then(Value::as_object_mut) {
         fit.insert("alpha_unbiased".into(), number(*alpha_unbiased));
@@ -39,6 +40,17 @@ pub(super) fn insert(metrics: &mut Map<String, Value>, validity: &Validity) {
                 "seed": interval.seed,
             });
             fit.insert("interval".into(), interval);
+        }
+        if let Some(windows) = windows {
+            let windows = json!({
+                "alpha": number(windows.alpha),
+                "ks_distance": number(windows.ks_distance),
+                "tail_count": windows.tail_count,
+                "eigenvalues": windows.eigenvalues,
+                "windows": windows.windows,
+                "shape": [windows.rows, windows.cols],
+            });
+            fit.insert("windows".into(), windows);
         }
     }
     if let Some(alternatives) = alternatives {

@@ -117,6 +117,7 @@ fn what_was_asked_beside_the_fit_stands_under_it_and_in_a_column() {
             lognormal: ratio(-4.0, 0.2),
             exponential: ratio(9.0, 0.001),
         }),
+        windows: None,
     });
     let document: Value = serde_json::from_str(&json(&report)).unwrap();
     let metrics = &document["layers"][2]["metrics"];

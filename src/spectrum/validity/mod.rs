@@ -5,11 +5,14 @@
 
 mod alternatives;
 mod normal;
+mod windows;
 
 #[cfg(test)]
 mod tests;
 
 pub use alternatives::{Alternatives, Ratio};
+pub use windows::Windows;
+pub(super) use windows::windows;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +32,8 @@ const INTERVAL_LEVEL: f64 = 0.95;
 pub struct ValidityRequest {
     pub alternatives: bool,
     pub bootstrap: Option<Bootstrap>,
+    /// Aspect ratio of windows.
+    pub windows: Option<u8>,
 }
 
 /// Draws of the bootstrap and the seed of their random numbers.
@@ -47,6 +52,8 @@ pub struct Validity {
     pub finger_count: Option<usize>,
     pub interval: Option<Interval>,
     pub alternatives: Option<Alternatives>,
+    /// Set by who has the matrix.
+    pub windows: Option<Windows>,
 }
 
 /// Percentile interval of alpha.
@@ -86,6 +93,7 @@ pub fn validity(
             .bootstrap
             .and_then(|bootstrap| interval(&eigenvalues, &fit, estimator, bootstrap)),
         alternatives,
+        windows: None,
     })
 }
 

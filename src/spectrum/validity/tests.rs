@@ -92,6 +92,7 @@ fn the_interval_holds_alpha_and_repeats_with_its_seed() {
     let request = |seed| ValidityRequest {
         alternatives: true,
         bootstrap: Some(Bootstrap { draws: 60, seed }),
+        windows: None,
     };
     let fit = spectrum.fit_tail(&estimator).unwrap();
     let of_seed = |seed| validity(&spectrum, fit.tail_count, &estimator, request(seed));
