@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::checkpoint::dtype::reason_to_skip;
 use crate::checkpoint::header::{self, Entry, Header, HeaderError, LENGTH_BYTES};
+use crate::checkpoint::quantised::{Declared, Raw};
 use crate::checkpoint::shards::{self, Index, ShardFile};
 use crate::checkpoint::tensor::{Source, Span, WeightFile, read_exact_at};
 use crate::checkpoint::{
@@ -31,9 +32,13 @@ impl Checkpoint {
         for shard in layout.files {
             builder.add(shard)?;
         }
+        let stored = std::mem::take(&mut builder.stored);
         let mut checkpoint = builder.finish(reference);
         checkpoint.unread_files = layout.unread;
         checkpoint.config = side::read_config(&layout.folder, &mut checkpoint.defects)?;
+        let model_opt = side::read_model_opt(&layout.folder, &mut checkpoint.defects)?;
+        let declared = Declared::new(checkpoint.config.as_ref(), model_opt.as_ref());
+        quantised::resolve(&mut checkpoint, &stored, &declared);
         checkpoint.tokenizer = side::tokenizer_hashes(&layout.folder)?;
         Ok(checkpoint)
     }
@@ -48,6 +53,8 @@ struct Builder {
     owners: BTreeMap<String, usize>,
     tensors: BTreeMap<String, Tensor>,
     skipped: BTreeMap<String, Skipped>,
+    /// Every tensor whose bytes are there, of any dtype.
+    stored: BTreeMap<String, Raw>,
     defects: Vec<Defect>,
 }
 
@@ -60,6 +67,7 @@ impl Builder {
             owners: BTreeMap::new(),
             tensors: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            stored: BTreeMap::new(),
             defects: Vec::new(),
         }
     }
@@ -128,6 +136,20 @@ impl Builder {
         self.owners.insert(name.clone(), file);
         self.tensors.remove(&name);
         self.skipped.remove(&name);
+        self.stored.remove(&name);
+        if start.saturating_add(end) <= size {
+            let span = Span {
+                file,
+                offset: start + begin,
+                length: end - begin,
+            };
+            let raw = Raw {
+                dtype: dtype.clone(),
+                shape: shape.clone(),
+                span,
+            };
+            self.stored.insert(name.clone(), raw);
+        }
         let reason = match Dtype::from_name(&dtype) {
             _ if is_buffer(&name, &shape) => "buffer of constants: not a weight".to_owned(),
             None => reason_to_skip(&dtype),
@@ -175,7 +197,6 @@ impl Builder {
         if let Some(index) = self.index.take() {
             self.check_index(&index);
         }
-        quantised::set_aside(&mut self.tensors, &mut self.skipped);
         Checkpoint {
             reference: reference.to_owned(),
             files: self.files,

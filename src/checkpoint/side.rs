@@ -11,6 +11,7 @@ use crate::checkpoint::{CheckpointError, Defect};
 use crate::fs;
 
 const CONFIG: &str = "config.json";
+const MODEL_OPT_CONFIG: &str = "hf_quant_config.json";
 
 /// Files that decide how text becomes tokens.
 const TOKENIZER_FILES: &[&str] = &[
@@ -31,7 +32,23 @@ pub(super) fn read_config(
     folder: &Path,
     defects: &mut Vec<Defect>,
 ) -> Result<Option<Value>, CheckpointError> {
-    let Some(path) = resolve(folder, CONFIG)? else {
+    read_object(folder, CONFIG, defects)
+}
+
+/// `hf_quant_config.json`, which ModelOpt writes beside older checkpoints.
+pub(super) fn read_model_opt(
+    folder: &Path,
+    defects: &mut Vec<Defect>,
+) -> Result<Option<Value>, CheckpointError> {
+    read_object(folder, MODEL_OPT_CONFIG, defects)
+}
+
+fn read_object(
+    folder: &Path,
+    name: &str,
+    defects: &mut Vec<Defect>,
+) -> Result<Option<Value>, CheckpointError> {
+    let Some(path) = resolve(folder, name)? else {
         return Ok(None);
     };
     let message = match serde_json::from_slice::<Value>(&fs::read(&path)?) {
@@ -40,7 +57,7 @@ pub(super) fn read_config(
         Err(error) => format!("not readable as JSON: {error}"),
     };
     defects.push(Defect {
-        file: CONFIG.to_owned(),
+        file: name.to_owned(),
         message,
     });
     Ok(None)

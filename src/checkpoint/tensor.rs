@@ -41,7 +41,6 @@ pub(super) enum Source {
     /// A file holds them as they are.
     Stored(Span),
     /// They are computed whenever they are read.
-    #[expect(dead_code, reason = "the first kinds are on their way")]
     Derived(Arc<dyn Derive>),
 }
 
@@ -59,6 +58,21 @@ pub(super) struct Span {
 pub(super) trait Derive: std::fmt::Debug + Send + Sync {
     /// All values in the dtype of `tensor`, a tensor of `checkpoint`: row-major and little-endian.
     fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError>;
+
+    /// How the values are quantised in the file (`gptq-4bit-g128`); `None` where they are not.
+    fn scheme(&self) -> Option<&str> {
+        None
+    }
+
+    /// What quantisation is expected to have cost: for each index along the first axis, the sum of
+    /// the squared errors of all its values. `None` where they are not quantised.
+    fn squared_errors(
+        &self,
+        _checkpoint: &Checkpoint,
+        _tensor: &Tensor,
+    ) -> Result<Option<Vec<f64>>, CheckpointError> {
+        Ok(None)
+    }
 }
 
 /// A tensor that is listed but not read.
@@ -95,6 +109,15 @@ impl Tensor {
         match &self.source {
             Source::Stored(span) => span.length,
             Source::Derived(_) => self.parameters().saturating_mul(self.dtype.bytes() as u64),
+        }
+    }
+
+    /// How its values are quantised in the file (`gptq-4bit-g128`, `nvfp4`); `None` where the file
+    /// holds the values themselves.
+    pub fn scheme(&self) -> Option<&str> {
+        match &self.source {
+            Source::Stored(_) => None,
+            Source::Derived(derive) => derive.scheme(),
         }
     }
 
@@ -148,7 +171,7 @@ impl Checkpoint {
         side::tie_word_embeddings(self.config.as_ref()?)
     }
 
-    /// The quantisation that the config declares (`gptq`, `fp8`, ...). Quantised tensors are skipped.
+    /// The quantisation that the config declares (`gptq`, `fp8`, ...).
     pub fn quantisation_method(&self) -> Option<&str> {
         side::quantisation_method(self.config.as_ref()?)
     }
@@ -165,6 +188,16 @@ impl Checkpoint {
         match &tensor.source {
             Source::Stored(span) => self.span_bytes(&tensor.name, *span),
             Source::Derived(derive) => derive.bytes(self, tensor),
+        }
+    }
+
+    /// What quantisation is expected to have cost a tensor of this checkpoint: for each index along
+    /// the first axis, the sum of the squared errors of all its values, from the steps that its
+    /// codes and scales have. `None` where it is not quantised.
+    pub fn squared_errors(&self, tensor: &Tensor) -> Result<Option<Vec<f64>>, CheckpointError> {
+        match &tensor.source {
+            Source::Stored(_) => Ok(None),
+            Source::Derived(derive) => derive.squared_errors(self, tensor),
         }
     }
 
@@ -188,7 +221,7 @@ impl Checkpoint {
 }
 
 /// A buffer of that many bytes, or `None` if memory does not suffice.
-fn zeros(length: u64) -> Option<Vec<u8>> {
+pub(super) fn zeros(length: u64) -> Option<Vec<u8>> {
     let length = usize::try_from(length).ok()?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length).ok()?;

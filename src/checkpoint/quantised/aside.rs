@@ -1,9 +1,8 @@
-//! Sets quantised weights aside: codes and scales are no weights until they are multiplied.
+//! Sets aside what is left of quantised weights in a format that is not recognised.
 //!
 //! The payload of most formats is an integer tensor, which is skipped by its dtype. This covers the
 //! rest: 8-bit floats with a scale beside them, and the floating-point companions of a payload,
-//! which would look like small matrices of the model. Formats: GPTQ, AWQ, bitsandbytes,
-//! compressed-tensors, ModelOpt, block-wise FP8, MLX.
+//! which would look like small matrices of the model.
 
 use std::collections::BTreeMap;
 
