@@ -40,6 +40,8 @@ pub enum CheckpointError {
     NoWeights { path: PathBuf },
     #[error("cannot read checkpoint `{}`: `{pickle}` is a pickle, which is never loaded", path.display())]
     Pickle { path: PathBuf, pickle: String },
+    #[error("cannot read checkpoint `{}`: `{file}` is in the GGUF format, which is not read", path.display())]
+    Gguf { path: PathBuf, file: String },
     #[error("cannot read checkpoint `{}`: it is an adapter (`{file}`), not a model", path.display())]
     Adapter { path: PathBuf, file: String },
     #[error("cannot read tensor `{tensor}`: {bytes} bytes do not fit into memory")]
@@ -67,6 +69,9 @@ impl CheckpointError {
             }
             Self::Pickle { .. } => Some(
                 "convert it with `save_pretrained(..., safe_serialization=True)` of transformers",
+            ),
+            Self::Gguf { .. } => Some(
+                "judge the safetensors repository that it was made from, or convert it: `from_pretrained(folder, gguf_file=NAME)`, then `save_pretrained` of transformers",
             ),
             Self::Adapter { .. } => Some(
                 "merge the adapter into its base first (`merge_and_unload()` of PEFT): adapters are not supported yet by this version",

@@ -59,7 +59,9 @@ pub(super) fn locate(path: &Path) -> Result<Layout, CheckpointError> {
     }
     if !is_weight_file(&name) {
         let path = path.to_path_buf();
-        return Err(if is_pickle(&name) {
+        return Err(if is_gguf(&name) {
+            CheckpointError::Gguf { path, file: name }
+        } else if is_pickle(&name) {
             CheckpointError::Pickle { path, pickle: name }
         } else {
             CheckpointError::NotACheckpoint { path }
@@ -145,6 +147,9 @@ fn nothing_found(folder: &Path, names: &[String]) -> CheckpointError {
     let first = |is: fn(&str) -> bool| names.iter().find(|name| is(name)).cloned();
     if let Some(file) = first(is_adapter_file) {
         return CheckpointError::Adapter { path, file };
+    }
+    if let Some(file) = first(is_gguf) {
+        return CheckpointError::Gguf { path, file };
     }
     match first(is_pickle) {
         Some(pickle) => CheckpointError::Pickle { path, pickle },
@@ -270,6 +275,11 @@ fn is_adapter_file(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name);
     is_weight_file(name)
         && (name == "adapter_model.safetensors" || name.ends_with("adapters.safetensors"))
+}
+
+/// The container of llama.cpp.
+fn is_gguf(name: &str) -> bool {
+    has_extension(name, &["gguf"])
 }
 
 /// Names that PyTorch gives to weights; trainers keep other state in such files too.

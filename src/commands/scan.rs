@@ -78,7 +78,9 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
                     role: matrix.source.traits.role,
                     block: matrix.source.traits.block,
                     shape: matrix.source.shape,
-                    dtype: matrix.dtype.as_str().to_owned(),
+                    dtype: matrix
+                        .scheme
+                        .unwrap_or_else(|| matrix.dtype.as_str().to_owned()),
                     scope: matrix.source.traits.scope,
                     metrics: LayerMetrics {
                         table,

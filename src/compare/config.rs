@@ -81,13 +81,21 @@ pub(super) fn of_side_files(base: &Checkpoint, tuned: &Checkpoint) -> Vec<Fact> 
     facts
 }
 
-/// Only one side says that its weights are quantised: what is left to compare is not the model.
+/// Only one side says that its weights are quantised, and none could be read as such: what is left
+/// to compare is not the model. Quantised weights that were read speak for themselves.
 fn quantised_side(base: &Checkpoint, tuned: &Checkpoint) -> Option<Fact> {
     let (side, method) = match (base.quantisation_method(), tuned.quantisation_method()) {
         (Some(method), None) => ("base", method),
         (None, Some(method)) => ("tuned checkpoint", method),
         (Some(_), Some(_)) | (None, None) => return None,
     };
+    let read = |checkpoint: &Checkpoint| {
+        let mut tensors = checkpoint.tensors().values();
+        tensors.any(|tensor| tensor.scheme().is_some())
+    };
+    if read(base) || read(tuned) {
+        return None;
+    }
     let message = format!("only the {side} is quantised (`{method}`)");
     Some(Fact::plain(FindingCode::MixedPrecisionPair, None, message))
 }

@@ -3,6 +3,7 @@
 //! A state that the base already has (constant, dead, low rank) does not fire.
 
 use super::entries::PairSums;
+use super::precision::LayerPrecision;
 use super::{Fact, LayerComparison, LayerKind};
 use crate::checkpoint::Dtype;
 use crate::code::FindingCode;
@@ -24,6 +25,7 @@ pub(super) struct MatrixState<'a> {
     pub(super) sums: &'a PairSums,
     pub(super) base_dtype: Dtype,
     pub(super) tuned_dtype: Dtype,
+    pub(super) precision: LayerPrecision<'a>,
     /// Constant now, and not in the base.
     pub(super) constant: bool,
     /// Rows that became all zero, of how many.
@@ -107,7 +109,13 @@ fn non_finite(layer: &LayerComparison, sums: &PairSums) -> Option<Fact> {
 
 fn dtype_downgraded(layer: &LayerComparison, state: &MatrixState<'_>) -> Option<Fact> {
     let (before, after) = (state.base_dtype, state.tuned_dtype);
-    let message = if after.bits() < 16 && before.bits() >= 16 {
+    let plain_before = state.precision.base.is_none() && before.bits() >= 16;
+    let message = if let (Some(scheme), true) = (state.precision.tuned, plain_before) {
+        format!(
+            "quantised (`{scheme}`) where the base has {}",
+            before.as_str()
+        )
+    } else if after.bits() < 16 && plain_before {
         format!(
             "stored as {} where the base has {}",
             after.as_str(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entries::{PairSums, Stored, is_constant, zero_rows};
 use super::facts::{self, MatrixState};
+use super::precision::{LayerPrecision, PairPrecision};
 use super::{CompareError, Fact, LayerComparison, LayerKind, LayerMetrics, drift};
 use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::sha256_hex;
@@ -20,7 +21,7 @@ use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
 use crate::spectrum::{
     self, CheckpointMetrics, Effort, EntryStatistics, Estimator, LazyMatrix, Spectrum,
-    SpectrumError, direction_metrics, entry_metrics, part_of,
+    SpectrumError, direction_metrics, entry_metrics, part_of, storage_noise,
 };
 
 /// Cosine below which one of the leading left singular vectors is an intruder.
@@ -107,13 +108,20 @@ pub(super) fn measure_through(
     let base_bytes = base.bytes(pair.base)?;
     let tuned_bytes = tuned.bytes(pair.tuned)?;
     let hashes = (sha256_hex(&base_bytes), sha256_hex(&tuned_bytes));
-    let key = key_of(pair, &hashes, estimator);
+    let precision = PairPrecision::of(pair, base, tuned)?;
+    let key = key_of(pair, &precision, &hashes, estimator);
     let known: Option<Outcome> =
         store.and_then(|store| store.get(&key, |bytes| serde_json::from_slice(bytes).ok()));
     let mut outcome = if let Some(outcome) = known {
         outcome
     } else {
-        let outcome = measure(pair, (&base_bytes, &tuned_bytes), hashes, estimator)?;
+        let outcome = measure(
+            pair,
+            &precision,
+            (&base_bytes, &tuned_bytes),
+            hashes,
+            estimator,
+        )?;
         if let (Some(store), Ok(payload)) = (store, serde_json::to_vec(&outcome)) {
             store.put(&key, &payload);
         }
@@ -124,7 +132,12 @@ pub(super) fn measure_through(
 }
 
 /// Everything that decides a pair's outcome: program, estimator, names, dtypes, shape and bytes.
-fn key_of(pair: &TensorPair<'_>, hashes: &(String, String), estimator: &Estimator) -> Key {
+fn key_of(
+    pair: &TensorPair<'_>,
+    precision: &PairPrecision,
+    hashes: &(String, String),
+    estimator: &Estimator,
+) -> Key {
     Key::of(&[
         "pair",
         env!("CARGO_PKG_VERSION"),
@@ -132,6 +145,7 @@ fn key_of(pair: &TensorPair<'_>, hashes: &(String, String), estimator: &Estimato
         &pair.tuned.name,
         pair.base.dtype.as_str(),
         pair.tuned.dtype.as_str(),
+        &precision.key(),
         &format!("{:?}", pair.tuned.shape),
         &hashes.0,
         &hashes.1,
@@ -140,6 +154,7 @@ fn key_of(pair: &TensorPair<'_>, hashes: &(String, String), estimator: &Estimato
 
 fn measure(
     pair: &TensorPair<'_>,
+    precision: &PairPrecision,
     (base_bytes, tuned_bytes): (&[u8], &[u8]),
     (base_sha256, tuned_sha256): (String, String),
     estimator: &Estimator,
@@ -174,8 +189,8 @@ fn measure(
         );
         let measured = measure_layer(
             layer,
-            base_part,
-            tuned_part,
+            (base_part, tuned_part),
+            precision.of_part(layer.part),
             hashes,
             estimator,
             &mut outcome.facts,
@@ -191,8 +206,8 @@ fn measure(
 
 fn measure_layer(
     source: &LayerSource,
-    base: Stored<'_>,
-    tuned: Stored<'_>,
+    (base, tuned): (Stored<'_>, Stored<'_>),
+    precision: LayerPrecision<'_>,
     (base_sha256, tuned_sha256): (String, String),
     estimator: &Estimator,
     facts: &mut Vec<Fact>,
@@ -204,8 +219,8 @@ fn measure_layer(
         Form::Matrix { rows, cols } => (LayerKind::Matrix, rows, cols),
         Form::Vector | Form::NotAMatrix(_) => (LayerKind::Vector, 1, source.shape.iter().product()),
     };
-    let base_values = Values::of(base, rows, cols)?;
-    let tuned_values = Values::of(tuned, rows, cols)?;
+    let base_values = Values::of(base, rows, cols, precision.base_error)?;
+    let tuned_values = Values::of(tuned, rows, cols, precision.tuned_error)?;
     let mut layer = LayerComparison {
         name: source.name.clone(),
         kind,
@@ -214,12 +229,13 @@ fn measure_layer(
         expert: source.traits.expert,
         scope: source.traits.scope,
         shape: source.shape.clone(),
-        base_dtype: base.dtype.as_str().to_owned(),
-        tuned_dtype: tuned.dtype.as_str().to_owned(),
+        base_dtype: precision.base.unwrap_or(base.dtype.as_str()).to_owned(),
+        tuned_dtype: precision.tuned.unwrap_or(tuned.dtype.as_str()).to_owned(),
         base: base_values.entry_metrics(kind),
         tuned: tuned_values.entry_metrics(kind),
         drift: MetricTable::default(),
         identical,
+        quantisation_error: precision.relative_error(&sums),
     };
     let mut rank_losses = None;
     if !sums.is_finite() {
@@ -231,11 +247,13 @@ fn measure_layer(
         if kind == LayerKind::Matrix {
             rank_losses = measure_matrix(&mut layer, &base_values, &tuned_values, &sums, estimator);
         }
+        precision.withhold(kind, &sums, &mut layer.drift);
     }
     let state = MatrixState {
         sums: &sums,
         tuned_dtype: tuned.dtype,
         base_dtype: base.dtype,
+        precision,
         constant: constant && !is_constant(base),
         dead_rows: dead_rows(kind, base, tuned, cols),
         rank_losses,
@@ -275,22 +293,29 @@ struct Values<'a> {
     rows: usize,
     cols: usize,
     entries: EntryStatistics,
-    /// Rms relative error of rounding to the storage dtype.
+    /// Rms relative error of how the values are stored.
     noise: f64,
 }
 
 impl<'a> Values<'a> {
-    fn of(stored: Stored<'a>, rows: usize, cols: usize) -> Result<Self, SpectrumError> {
+    fn of(
+        stored: Stored<'a>,
+        rows: usize,
+        cols: usize,
+        squared_error: f64,
+    ) -> Result<Self, SpectrumError> {
         let count = stored.bytes.len() / stored.dtype.bytes();
         if count != rows * cols {
             return Err(SpectrumError::ValueCount { rows, cols, count });
         }
+        let entries = EntryStatistics::of_stored(stored.dtype, stored.bytes);
+        let noise = storage_noise(stored.dtype, squared_error, &entries);
         Ok(Self {
             stored,
             rows,
             cols,
-            entries: EntryStatistics::of_stored(stored.dtype, stored.bytes),
-            noise: stored.dtype.rounding_noise(),
+            entries,
+            noise,
         })
     }
 

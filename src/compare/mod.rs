@@ -9,6 +9,7 @@ mod facts;
 mod measure;
 mod model_facts;
 mod part;
+mod precision;
 mod prepare;
 mod run;
 
@@ -67,7 +68,7 @@ pub struct LayerComparison {
     pub expert: Option<u32>,
     pub scope: Scope,
     pub shape: Vec<usize>,
-    /// Dtype names of safetensors (`BF16`).
+    /// Dtype names of safetensors (`BF16`), or how the tensor is quantised (`gptq-4bit-g128`).
     pub base_dtype: String,
     pub tuned_dtype: String,
     pub base: LayerMetrics,
@@ -75,6 +76,10 @@ pub struct LayerComparison {
     pub drift: MetricTable,
     /// The tensor's bytes are the base's.
     pub identical: bool,
+    /// Rms difference that quantisation alone is expected to make, relative to |W0|; `None` where no
+    /// side is quantised.
+    #[serde(default)]
+    pub quantisation_error: Option<Finite>,
 }
 
 impl LayerComparison {

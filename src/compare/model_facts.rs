@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::entries::PairSums;
 use super::facts;
 use super::measure::MeasuredLayer;
-use super::{Fact, LayerKind};
-use crate::checkpoint::{Checkpoint, CheckpointError, fingerprint::sha256_hex};
+use super::{Fact, LayerComparison, LayerKind};
+use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, fingerprint::sha256_hex};
 use crate::code::FindingCode;
 use crate::layer::{LayerName, Role, Scope, TiedAlias, tied_embedding};
 use crate::num::Finite;
@@ -94,33 +94,61 @@ fn wrong_base(layers: &[MeasuredLayer]) -> Option<Fact> {
     })
 }
 
-/// One side below 16 bits and the other not: their difference holds the quantisation error.
+/// One side below 16 bits and the other not, or two sides that are quantised in different ways:
+/// their difference holds the quantisation error.
 fn mixed_precision(layers: &[MeasuredLayer]) -> Option<Fact> {
-    let mixed: Vec<&MeasuredLayer> = layers
+    let mixed: Vec<&LayerComparison> = layers
         .iter()
-        .filter(|layer| {
-            layer.comparison.kind == LayerKind::Matrix
-                && is_low_precision(&layer.comparison.base_dtype)
-                    != is_low_precision(&layer.comparison.tuned_dtype)
-        })
+        .map(|layer| &layer.comparison)
+        .filter(|layer| layer.kind == LayerKind::Matrix && is_mixed(layer))
         .collect();
     let first = mixed.first()?;
+    let error = match mixed.iter().find_map(|layer| layer.quantisation_error) {
+        Some(_) => quantisation_error(&mixed),
+        None => "their drift holds the rounding error".to_owned(),
+    };
     Some(Fact::plain(
         FindingCode::MixedPrecisionPair,
         None,
         format!(
             "{} matrices are stored in different precision, such as `{}` ({} in the base, {} in \
-             the tuned checkpoint): their drift holds the rounding error",
+             the tuned checkpoint): {error}",
             mixed.len(),
-            first.comparison.name,
-            first.comparison.base_dtype,
-            first.comparison.tuned_dtype
+            first.name,
+            first.base_dtype,
+            first.tuned_dtype
         ),
     ))
 }
 
-fn is_low_precision(dtype: &str) -> bool {
-    dtype.starts_with("F8")
+fn is_mixed(layer: &LayerComparison) -> bool {
+    precision_of(&layer.base_dtype) != precision_of(&layer.tuned_dtype)
+}
+
+/// What must be the same on both sides: plain dtypes of 16 bits and more go together, and so do
+/// 8-bit floats; a way to quantise goes with itself.
+fn precision_of(stored: &str) -> &str {
+    match Dtype::from_name(stored) {
+        Some(dtype) if dtype.bits() >= 16 => "16 bits or more",
+        Some(_) => "8 bits",
+        None => stored,
+    }
+}
+
+/// How large the error is, and what can be trusted in spite of it.
+fn quantisation_error(mixed: &[&LayerComparison]) -> String {
+    let errors = mixed.iter().filter_map(|layer| layer.quantisation_error);
+    let largest = errors.map(Finite::get).fold(0.0, crate::num::max);
+    let hidden = mixed
+        .iter()
+        .filter(|layer| layer.drift.value(Metric::RelativeUpdate).is_none())
+        .count();
+    format!(
+        "quantisation alone makes up to {:.1} % of difference, and in {hidden} of them the update \
+         cannot be told from it and is withheld; hygiene and what rests on the leading directions \
+         (norm, stable rank, overlap) can still be trusted, the size and shape of the update cannot",
+        100.0 * largest
+    )
 }
 
 /// Body matrices of the tuned checkpoint with the same bytes, where the base's differ.
@@ -168,6 +196,7 @@ pub(super) fn untied_aliases(
     let mut facts = Vec::new();
     for alias in aliases.iter().filter(|alias| alias.in_tuned) {
         if let (Some(copy), Some(target)) = (tuned.tensor(&alias.name), tuned.tensor(&alias.target))
+            && copy.scheme() == target.scheme()
             && sha256_hex(&tuned.bytes(copy)?) != sha256_hex(&tuned.bytes(target)?)
         {
             facts.push(untied(&alias.name, &alias.target));
@@ -195,7 +224,9 @@ fn untied_pairs(layers: &[MeasuredLayer]) -> Vec<Fact> {
     for (name, alias) in &by_name {
         let target =
             tied_embedding(name, &names.iter().copied()).and_then(|target| by_name.get(target));
+        // One of the two may be quantised and the other not.
         if let Some(target) = target
+            && alias.comparison.tuned_dtype == target.comparison.tuned_dtype
             && alias.base_sha256 == target.base_sha256
             && alias.tuned_sha256 != target.tuned_sha256
         {

@@ -131,6 +131,8 @@ impl<'a> Prepared<'a> {
 
     /// A pair of which a side is stored in a way that is not read; the reason names the side.
     fn cannot_read(&mut self, base: (&Checkpoint, &str), tuned: (&Checkpoint, &str)) {
+        // The shape of packed codes, where it is known at all, is not that of the weight.
+        let readable = [base, tuned].map(|(checkpoint, name)| checkpoint.tensor(name));
         let (name, mut shape) = (tuned.1, None);
         for (side, (checkpoint, own_name)) in [("tuned", tuned), ("base", base)] {
             if let Some(skipped) = checkpoint.skipped().get(own_name) {
@@ -138,6 +140,9 @@ impl<'a> Prepared<'a> {
                 shape.clone_from(&skipped.shape);
                 break;
             }
+        }
+        if let Some(tensor) = readable.into_iter().flatten().next() {
+            shape = Some(tensor.shape.clone());
         }
         if let Some(shape) = shape.filter(|shape| !is_buffer(name, shape)) {
             self.total_parameters += matrix_parameters(name, &shape);

@@ -70,6 +70,7 @@ pub(super) fn layer(name: &str, role: Role, block: Option<u32>, drift: f64) -> L
         tuned: metrics(3.42 + drift, tuned_profile),
         drift: table(&[(Metric::RelativeUpdate, 0.015), (Metric::AlphaDrift, drift)]),
         identical: false,
+        quantisation_error: None,
     }
 }
 

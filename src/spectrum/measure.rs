@@ -11,6 +11,7 @@ use super::leading::Effort;
 use super::matrix::{Arithmetic, Matrix};
 use super::metric::{Metric, MetricTable};
 use super::phase::{Phase, phase};
+use super::quantised::storage_noise;
 use super::singular::Spectrum;
 use super::stream::Stored;
 use super::tail::{self, TailFit};
@@ -102,10 +103,22 @@ pub fn measure_stored(
     cols: usize,
     estimator: &Estimator,
 ) -> (Option<Spectrum>, CheckpointMetrics) {
+    measure_quantised(stored, rows, cols, 0.0, estimator)
+}
+
+/// As [`measure_stored`], of values of which quantisation is expected to have cost `squared_error`:
+/// the sum over all entries, 0 where they are not quantised.
+pub fn measure_quantised(
+    stored: Stored<'_>,
+    rows: usize,
+    cols: usize,
+    squared_error: f64,
+    estimator: &Estimator,
+) -> (Option<Spectrum>, CheckpointMetrics) {
     let entries = EntryStatistics::of_stored(stored.dtype, stored.bytes);
     match Spectrum::of_stored(stored, rows, cols, estimator.arithmetic(rows, cols)) {
         Ok(spectrum) => {
-            let noise = stored.dtype.rounding_noise();
+            let noise = storage_noise(stored.dtype, squared_error, &entries);
             let mut measured = metrics(&spectrum, &entries, noise, estimator);
             let _directions = direction_metrics(
                 &LazyMatrix::of_stored(stored, rows, cols, estimator),

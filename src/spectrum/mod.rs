@@ -39,6 +39,7 @@ pub mod metric;
 pub mod noise;
 mod pair;
 mod phase;
+mod quantised;
 mod random;
 mod scan;
 mod schedule;
@@ -66,10 +67,12 @@ pub use leading::{
 pub use low_rank::low_rank_spectrum;
 pub use matrix::{Arithmetic, Matrix};
 pub use measure::{
-    CheckpointMetrics, entry_metrics, measure, measure_stored, metrics, rank_loss, unmeasured,
+    CheckpointMetrics, entry_metrics, measure, measure_quantised, measure_stored, metrics,
+    rank_loss, unmeasured,
 };
 pub use pair::{esd_distance, wasserstein_log10};
 pub use phase::Phase;
+pub use quantised::{squared_error_of, storage_noise};
 pub use scan::{Scan, ScannedMatrix, matrix_of, part_of, scan};
 pub use schedule::{MemoryLimit, run_in_order};
 pub use singular::Spectrum;

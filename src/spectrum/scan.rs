@@ -6,7 +6,7 @@ use super::metric::Metric;
 use super::validity::{Validity, ValidityRequest, validity, windows};
 use super::{
     Arithmetic, CheckpointMetrics, Estimator, LazyMatrix, Matrix, MemoryLimit, SpectrumError,
-    Stored, decomposition_bytes, measure_stored, run_in_order,
+    Stored, decomposition_bytes, measure_quantised, run_in_order, squared_error_of,
 };
 use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest, sha256_hex};
@@ -28,6 +28,8 @@ pub struct Scan {
 pub struct ScannedMatrix {
     pub source: LayerSource,
     pub dtype: Dtype,
+    /// How the tensor is quantised in its file; `None` where it is not.
+    pub scheme: Option<String>,
     pub metrics: CheckpointMetrics,
     /// Beside the fit, where there is one.
     pub validity: Option<Validity>,
@@ -85,9 +87,13 @@ pub fn scan(
     };
     let measured = run_in_order(&queue, memory, need, |(tensor, layers)| {
         let bytes = checkpoint.bytes(tensor)?;
+        let errors = checkpoint.squared_errors(tensor)?.unwrap_or_default();
         let sha256 = sha256_hex(&bytes);
         let measure = || -> Vec<Measurement> {
-            let of = |layer: &LayerSource| of_layer(layer, tensor, &bytes, estimator, request);
+            let of = |layer: &LayerSource| {
+                let error = squared_error_of(&errors, layer.part);
+                of_layer(layer, tensor, &bytes, error, estimator, request)
+            };
             layers.iter().map(of).collect()
         };
         // What is asked for beside the fit is not kept.
@@ -106,6 +112,7 @@ pub fn scan(
             .map(|(layer, measurement)| ScannedMatrix {
                 source: layer.clone(),
                 dtype: tensor.dtype,
+                scheme: tensor.scheme().map(ToOwned::to_owned),
                 metrics: measurement.metrics,
                 validity: measurement.validity,
             })
@@ -160,7 +167,7 @@ fn key_of(tensor: &Tensor, sha256: &str, estimator: &Estimator) -> Key {
         env!("CARGO_PKG_VERSION"),
         &format!("{:?}", estimator.describe()),
         &tensor.name,
-        tensor.dtype.as_str(),
+        tensor.scheme().unwrap_or(tensor.dtype.as_str()),
         &format!("{:?}", tensor.shape),
         sha256,
     ])
@@ -191,6 +198,7 @@ fn of_layer(
     source: &LayerSource,
     tensor: &Tensor,
     bytes: &[u8],
+    squared_error: f64,
     estimator: &Estimator,
     request: ValidityRequest,
 ) -> Measurement {
@@ -202,7 +210,7 @@ fn of_layer(
         Form::Matrix { rows, cols } => (rows, cols),
         Form::Vector | Form::NotAMatrix(_) => (0, 0),
     };
-    let (spectrum, metrics) = measure_stored(stored, rows, cols, estimator);
+    let (spectrum, metrics) = measure_quantised(stored, rows, cols, squared_error, estimator);
     let found = metrics
         .fit
         .as_ref()

@@ -36,6 +36,7 @@ fn layer(name: &str, role: Role, block: u32, drift: &[(Metric, f64)]) -> LayerCo
         tuned: LayerMetrics::default(),
         drift: table,
         identical: false,
+        quantisation_error: None,
     }
 }
 

@@ -63,9 +63,9 @@ pub(super) fn plan(parts: Parts<'_>, codes: &Raw) -> Result<Plan, Problem> {
         let kind = kind.escape_debug();
         return Err(Problem::Unsupported(format!("bitsandbytes `{kind}`")));
     }
-    let sides = state.shape.iter();
+    let mut sides = state.shape.iter();
     let count = sides
-        .fold(Some(1_usize), |product, side| product?.checked_mul(*side))
+        .try_fold(1_usize, |product, side| product.checked_mul(*side))
         .filter(|count| *count > 0 && count.div_ceil(2) as u64 == codes.span.length)
         .ok_or_else(|| {
             Problem::Broken(format!(

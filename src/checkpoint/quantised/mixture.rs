@@ -60,7 +60,8 @@ impl Scheme for Mixture {
         for expert in 0..self.experts {
             transposed(inputs, self.outputs, |input, output| {
                 let row = expert * self.outputs + output;
-                let byte = codes.get((row * inputs + input) / 2).copied().unwrap_or(0);
+                let place = row * inputs + input;
+                let byte = codes.get(place / 2).copied().unwrap_or(0);
                 let code = nibble(byte, input % 2 == 1);
                 let scale = at(&scales, row * self.blocks + input / BLOCK);
                 let index = (expert * inputs + input) * self.outputs + output;

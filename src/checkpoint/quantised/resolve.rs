@@ -20,6 +20,7 @@ const OF_MODULE: &[&str] = &[
     "input_scale",
     "input_zero_point",
     "output_scale",
+    "pre_quant_scale",
     "qzeros",
     "scales",
     "weight_format",
@@ -200,6 +201,9 @@ fn find(
         });
     }
     let (module, leaf) = name.rsplit_once('.')?;
+    if leaf != "weight" && Dtype::from_name(&raw.dtype).is_some_and(|dtype| dtype.bits() == 8) {
+        return scaled_parameter(all, name);
+    }
     let parts = Parts {
         prefix: module,
         ..of_tensor
@@ -220,6 +224,23 @@ fn find(
         },
         payload: name.to_owned(),
         companions: there(all, module, OF_MODULE),
+    })
+}
+
+/// A parameter of 8-bit floats that is no module's `weight`, such as a stack of experts, with a scale
+/// named after it: which of its axes are blocks is not known.
+fn scaled_parameter(all: &BTreeMap<String, Raw>, name: &str) -> Option<Found> {
+    let scales = ["scale", "scale_inv"].map(|leaf| format!("{name}_{leaf}"));
+    let companions: Vec<String> = scales
+        .into_iter()
+        .filter(|name| all.contains_key(name))
+        .collect();
+    let message = "8-bit floats with a scale in a parameter that is no `weight`";
+    (!companions.is_empty()).then(|| Found {
+        payload: name.to_owned(),
+        name: name.to_owned(),
+        companions,
+        plan: Err(Problem::Unsupported(message.to_owned())),
     })
 }
 
@@ -267,7 +288,8 @@ fn of_module(
             let dtype = Dtype::from_name(dtype).filter(|dtype| dtype.bits() == 8)?;
             let scaled = float8::SCALES.iter().any(|leaf| has(leaf));
             // A matrix of 8-bit floats where the config promises scales is not a weight without.
-            if !scaled && !(raw.shape.len() == 2 && declared.method().is_some()) {
+            let promised = raw.shape.len() == 2 && declared.method().is_some();
+            if !scaled && !promised {
                 return None;
             }
             float8::plan(parts, raw, dtype, declared)

@@ -9,3 +9,4 @@ mod header;
 mod open;
 mod pair;
 mod quantised;
+mod quantised_parts;

@@ -245,6 +245,7 @@ fn layer(layer: &LayerComparison) -> Value {
         tuned,
         drift,
         identical,
+        quantisation_error,
     } = layer;
     let mut map = Map::new();
     map.insert("name".into(), name.as_str().into());
@@ -259,6 +260,9 @@ fn layer(layer: &LayerComparison) -> Value {
         map.insert("base_dtype".into(), base_dtype.as_str().into());
     }
     map.insert("identical".into(), (*identical).into());
+    if let Some(error) = quantisation_error {
+        map.insert("quantisation_error".into(), number(error.get()));
+    }
     map.insert("base".into(), layer_metrics(base));
     map.insert("tuned".into(), layer_metrics(tuned));
     map.insert("drift".into(), Value::Object(metric_table(drift)));

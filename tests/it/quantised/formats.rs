@@ -7,6 +7,7 @@ use tunegate::checkpoint::fingerprint::sha256_hex;
 use tunegate::checkpoint::{Checkpoint, Dtype, to_f32, to_f64};
 use tunegate::fs;
 
+use crate::support::random::Random;
 use crate::support::repository;
 
 /// A row of the table in docs/formats.md.
@@ -20,7 +21,7 @@ struct Row {
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    Row { format: "GPTQ 2, 3, 4, 8 bits, `gptq` and `gptq_v2`", source: "GPTQModel",
+    Row { format: "GPTQ 2, 3, 4, 8 bits, `gptq` and `gptq_v2`", source: "GPTQ",
           checked: "words, zero points, groups, `g_idx` against each other",
           fixtures: &[("gptq_2bit", "gptq-2bit-g64"), ("gptq_4bit", "gptq-4bit-g64"), ("gptq_4bit_v2", "gptq-4bit-g64"),
                       ("gptq_8bit", "gptq-8bit-g64"), ("made_gptq_3bit", "gptq-3bit-g32"), ("made_gptq_4bit_act_order", "gptq-4bit-g32")] },
@@ -31,7 +32,7 @@ const ROWS: &[Row] = &[
           fixtures: &[("bnb_nf4", "bitsandbytes-nf4-b64"), ("bnb_fp4", "bitsandbytes-fp4-b64"), ("bnb_fp4_dq", "bitsandbytes-fp4-b64-dq")] },
     Row { format: "bitsandbytes int8", source: "bitsandbytes 0.50", checked: "`SCB`, row-major layout",
           fixtures: &[("bnb_int8", "bitsandbytes-int8")] },
-    Row { format: "FP8 by tensor, channel or block", source: "transformers, compressed-tensors, ModelOpt",
+    Row { format: "FP8 by tensor, channel or block", source: "transformers, compressed-tensors 0.20",
           checked: "scales against the declared block, blocks cut off at the edge, scales that are powers of two",
           fixtures: &[("fp8_block", "f8-e4m3-block32x32"), ("ct_fp8_channel", "f8-e4m3-channel"), ("made_fp8_tensor", "f8-e4m3-tensor"),
                       ("made_fp8_e8m0", "f8-e4m3-block16x32"), ("made_fp8_u8", "f8-e4m3-block16x32")] },
@@ -42,13 +43,13 @@ const ROWS: &[Row] = &[
     Row { format: "compressed-tensors `int-quantized`, `naive-quantized`", source: "compressed-tensors 0.20",
           checked: "scales and zero points against the shape",
           fixtures: &[("ct_int8_channel", "compressed-tensors-int8-channel"), ("made_int8_zeros", "compressed-tensors-int8-channel")] },
-    Row { format: "NVFP4 of compressed-tensors and ModelOpt", source: "compressed-tensors 0.20; ModelOpt's formula",
+    Row { format: "NVFP4 of compressed-tensors and ModelOpt", source: "compressed-tensors 0.20; ModelOpt by its description",
           checked: "scales for 16 inputs, scale of the tensor",
           fixtures: &[("nvfp4", "nvfp4"), ("made_modelopt_nvfp4", "nvfp4")] },
-    Row { format: "MXFP4 of compressed-tensors and gpt-oss", source: "transformers; compressed-tensors' formula",
+    Row { format: "MXFP4 of compressed-tensors and gpt-oss", source: "transformers; compressed-tensors by its description",
           checked: "scales for 32 inputs; experts become [experts, in, out]",
           fixtures: &[("mxfp4_gptoss", "mxfp4"), ("made_mxfp4_packed", "mxfp4")] },
-    Row { format: "MLX 2 to 8 bits, `affine`", source: "MLX's formula", checked: "words against groups, bits of modules",
+    Row { format: "MLX 2 to 8 bits, `affine`", source: "MLX by its description", checked: "words against groups, bits of modules",
           fixtures: &[("made_mlx_2bit", "mlx-2bit-g32"), ("made_mlx_3bit", "mlx-3bit-g64"), ("made_mlx_4bit", "mlx-4bit-g64"),
                       ("made_mlx_6bit", "mlx-6bit-g32"), ("made_mlx_8bit", "mlx-8bit-g64"), ("made_mlx_4bit_experts", "mlx-4bit-g64")] },
 ];
@@ -62,12 +63,60 @@ fn reference(case: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// A file with one byte changed, in its header or its data.
+fn damaged(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let place = (random.uniform() * bytes.len() as f64).floor();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in the file and a byte"
+    )]
+    let (place, byte) = (place as usize, (random.uniform() * 256.0) as u8);
+    bytes[place] = byte;
+    bytes
+}
+
+#[test]
+fn no_damage_to_a_quantised_file_makes_the_reader_panic() {
+    let mut random = Random::named(1, "damage");
+    let (mut refused, mut read) = (0, 0);
+    for (case, _) in cases() {
+        let target = tempfile::tempdir().unwrap();
+        for name in fs::list(&folder(case)).unwrap() {
+            let bytes = fs::read(&folder(case).join(&name)).unwrap();
+            fs::write_atomic(&target.path().join(&name), &bytes).unwrap();
+        }
+        let model = target.path().join("model.safetensors");
+        let whole = fs::read(&model).unwrap();
+        // Headers are small beside the data: half of the changes go to the start of the file.
+        for round in 0..40 {
+            let start = if round % 2 == 0 { 700 } else { whole.len() };
+            let mut bytes = damaged(&whole[..start.min(whole.len())], &mut random);
+            bytes.extend_from_slice(whole.get(start..).unwrap_or_default());
+            fs::write_atomic(&model, &bytes).unwrap();
+            match Checkpoint::open(target.path(), case) {
+                Err(_) => refused += 1,
+                Ok(checkpoint) => {
+                    read += 1;
+                    for tensor in checkpoint.tensors().values() {
+                        let bytes = checkpoint.bytes(tensor).unwrap();
+                        assert_eq!(bytes.len() as u64, tensor.byte_length(), "{case}");
+                        checkpoint.squared_errors(tensor).unwrap();
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 50 && read > 400, "{refused} {read}");
+}
+
 fn cases() -> impl Iterator<Item = (&'static str, &'static str)> {
     ROWS.iter().flat_map(|row| row.fixtures.iter().copied())
 }
 
 #[test]
-fn every_format_gives_its_library_s_values_bit_for_bit() {
+fn every_format_gives_the_values_of_its_formula_bit_for_bit() {
     for (case, scheme) in cases() {
         let reference = reference(case);
         let checkpoint = Checkpoint::open(&folder(case), case).unwrap();
@@ -149,7 +198,7 @@ fn every_fixture_is_in_the_table_of_a_format() {
 #[test]
 fn the_documentation_has_the_table_of_formats() {
     let mut table = String::from(
-        "| format | source of the answer | what is checked | fixture |\n|---|---|---|---|\n",
+        "| format | source of the formula | what is checked | fixture |\n|---|---|---|---|\n",
     );
     for row in ROWS {
         let Row {

@@ -1,0 +1,148 @@
+//! Quantised sides of a pair: how much of the difference is the error of quantisation, and what is
+//! not said of a difference that is not clear of it.
+
+use super::entries::PairSums;
+use super::measure::TensorPair;
+use super::{CompareError, LayerKind};
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::layer::Part;
+use crate::num::{Finite, Measured};
+use crate::spectrum::metric::{Metric, MetricTable};
+use crate::spectrum::squared_error_of;
+
+/// A difference below this multiple of the expected error is not told from it. Quantisers that let
+/// one weight make up for the error of another leave up to about half as much again as rounding to
+/// the nearest code, which is what is expected; what is left is a true update of at least the error.
+const CLEAR_OF_ERROR: f64 = 2.0;
+
+/// What quantisation moves as much as training does. The leading directions (norm, stable rank, the
+/// tail at a frozen count, overlap, intruders) stand far above an error that is spread over all.
+const WITHHELD: &[Metric] = &[
+    Metric::RelativeUpdate,
+    Metric::Cosine,
+    Metric::ChangedFraction,
+    Metric::AlphaChange,
+    Metric::KsChange,
+    Metric::EsdDistance,
+    Metric::ErgFractionDrift,
+    Metric::UpdateSpectralNorm,
+    Metric::UpdateStableRank,
+    Metric::UpdateEffectiveRank,
+    Metric::UpdateRank1Share,
+    Metric::UpdateNoiseShare,
+    Metric::UpdateRank90,
+    Metric::UpdateRank95,
+    Metric::UpdateRank99,
+    Metric::UpdateAlpha,
+];
+
+/// How both sides of a pair of tensors are quantised.
+#[derive(Debug)]
+pub(super) struct PairPrecision {
+    base: Option<Quantised>,
+    tuned: Option<Quantised>,
+}
+
+/// One side whose values are computed from codes.
+#[derive(Debug)]
+struct Quantised {
+    scheme: String,
+    /// Expected squared errors along the first axis.
+    errors: Vec<f64>,
+}
+
+impl PairPrecision {
+    pub(super) fn of(
+        pair: &TensorPair<'_>,
+        base: &Checkpoint,
+        tuned: &Checkpoint,
+    ) -> Result<Self, CompareError> {
+        let side = |checkpoint: &Checkpoint, tensor: &Tensor| {
+            let errors = checkpoint.squared_errors(tensor)?;
+            Ok::<_, CompareError>(tensor.scheme().zip(errors).map(|(scheme, errors)| {
+                let scheme = scheme.to_owned();
+                Quantised { scheme, errors }
+            }))
+        };
+        Ok(Self {
+            base: side(base, pair.base)?,
+            tuned: side(tuned, pair.tuned)?,
+        })
+    }
+
+    /// Everything that decides an outcome beside the values; empty for plain tensors.
+    pub(super) fn key(&self) -> String {
+        let side = |side: &Option<Quantised>| {
+            side.as_ref().map(|quantised| {
+                let total: f64 = quantised.errors.iter().sum();
+                format!("{} {:016x}", quantised.scheme, total.to_bits())
+            })
+        };
+        match (side(&self.base), side(&self.tuned)) {
+            (None, None) => String::new(),
+            (base, tuned) => format!("{base:?} {tuned:?}"),
+        }
+    }
+
+    /// Of one layer of the pair.
+    pub(super) fn of_part(&self, part: Part) -> LayerPrecision<'_> {
+        let side = |side: &'_ Option<Quantised>| {
+            side.as_ref()
+                .map_or(0.0, |quantised| squared_error_of(&quantised.errors, part))
+        };
+        LayerPrecision {
+            base: self.base.as_ref().map(|side| side.scheme.as_str()),
+            tuned: self.tuned.as_ref().map(|side| side.scheme.as_str()),
+            base_error: side(&self.base),
+            tuned_error: side(&self.tuned),
+        }
+    }
+}
+
+/// Schemes of a layer's sides and their expected squared errors; 0 for plain values.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LayerPrecision<'a> {
+    pub(super) base: Option<&'a str>,
+    pub(super) tuned: Option<&'a str>,
+    pub(super) base_error: f64,
+    pub(super) tuned_error: f64,
+}
+
+impl LayerPrecision<'_> {
+    /// The rms difference that quantisation alone is expected to make, relative to |W0|; `None` where
+    /// no side is quantised, or nothing can be said.
+    pub(super) fn relative_error(&self, sums: &PairSums) -> Option<Finite> {
+        self.base.or(self.tuned)?;
+        let energy = self.base_error + self.tuned_error;
+        Finite::new((energy / sums.base_squares).sqrt())
+    }
+
+    /// Takes back what a difference that is not clear of the error would say of training.
+    pub(super) fn withhold(&self, kind: LayerKind, sums: &PairSums, drift: &mut MetricTable) {
+        let Some(error) = self.relative_error(sums).map(Finite::get) else {
+            return;
+        };
+        if self.base != self.tuned {
+            let reason = "the two sides are quantised in different ways: every entry differs";
+            drift.set(Metric::ChangedFraction, Measured::not_applicable(reason));
+        }
+        let difference = sums.relative_update();
+        if difference.is_some_and(|size| size >= CLEAR_OF_ERROR * error) {
+            return;
+        }
+        let size = difference.map_or_else(|| "unknown".to_owned(), |size| format!("{size:.2e}"));
+        let reason = format!(
+            "the relative difference is {size}, not clear of the quantisation error of {error:.2e}"
+        );
+        let entries = [
+            Metric::RelativeUpdate,
+            Metric::Cosine,
+            Metric::ChangedFraction,
+        ];
+        for metric in WITHHELD {
+            if kind == LayerKind::Matrix || entries.contains(metric) {
+                drift.set(*metric, Measured::not_applicable(reason.clone()));
+            }
+        }
+    }
+}
