@@ -131,7 +131,7 @@ impl<'a> Prepared<'a> {
 
     /// A pair of which a side is stored in a way that is not read; the reason names the side.
     fn cannot_read(&mut self, base: (&Checkpoint, &str), tuned: (&Checkpoint, &str)) {
-        // The shape of packed codes, where it is known at all, is not that of the weight.
+        // The shape of packed codes is not that of the weight.
         let readable = [base, tuned].map(|(checkpoint, name)| checkpoint.tensor(name));
         let (name, mut shape) = (tuned.1, None);
         for (side, (checkpoint, own_name)) in [("tuned", tuned), ("base", base)] {

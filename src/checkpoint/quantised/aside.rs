@@ -11,36 +11,56 @@ use crate::checkpoint::{Skipped, Tensor};
 /// Leaves of names that belong to a payload.
 const COMPANIONS: &[&str] = &[
     "SCB",
+    "SU",
+    "SV",
     "absmax",
     "biases",
+    "codebooks",
     "input_global_scale",
     "input_scale",
     "nested_absmax",
     "nested_quant_map",
     "quant_map",
+    "scale",
     "scales",
     "weight_global_scale",
     "weight_scale",
     "weight_scale_2",
     "weight_scale_inv",
+    "weight_scales",
     "weight_zero_point",
+    "zero",
 ];
 
 /// Leaves of names that give an 8-bit float its scale.
 const SCALES: &[&str] = &["weight_scale", "weight_scale_2", "weight_scale_inv"];
 
 /// Leaves of names that only quantised payloads have.
-const PAYLOADS: &[&str] = &["qweight", "weight_packed"];
+const PAYLOADS: &[&str] = &["Qidxs", "W_q", "codes", "qweight", "weight_packed"];
+
+/// Leaves of names that scale activations, not weights: for the cache of keys and values, and for the
+/// inputs and outputs of a module.
+const OF_ACTIVATIONS: &[&str] = &[
+    "input_scale",
+    "k_scale",
+    "kv_scale",
+    "output_scale",
+    "prob_scale",
+    "q_scale",
+    "v_scale",
+];
 
 /// Moves quantised weights and their companions from the readable tensors to the skipped ones.
+/// `declared`: the config says that the checkpoint is quantised.
 pub(super) fn set_aside(
     tensors: &mut BTreeMap<String, Tensor>,
     skipped: &mut BTreeMap<String, Skipped>,
+    declared: bool,
 ) {
     let reasons: Vec<(String, &str)> = tensors
         .values()
         .filter_map(|tensor| {
-            let reason = reason(tensor, tensors, skipped)?;
+            let reason = reason(tensor, tensors, skipped, declared)?;
             Some((tensor.name.clone(), reason))
         })
         .collect();
@@ -60,8 +80,12 @@ fn reason(
     tensor: &Tensor,
     tensors: &BTreeMap<String, Tensor>,
     skipped: &BTreeMap<String, Skipped>,
+    declared: bool,
 ) -> Option<&'static str> {
     let (module, leaf) = tensor.name.rsplit_once('.')?;
+    if declared && OF_ACTIVATIONS.contains(&leaf) && tensor.parameters() <= 1 {
+        return Some("scale of activations: not a weight");
+    }
     let exists = |name: &str| tensors.contains_key(name) || skipped.contains_key(name);
     let beside = |leaves: &[&str]| {
         leaves

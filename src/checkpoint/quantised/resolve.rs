@@ -95,7 +95,12 @@ pub(in crate::checkpoint) fn resolve(
             message: format!("{which}: {message}"),
         });
     }
-    aside::set_aside(&mut checkpoint.tensors, &mut checkpoint.skipped);
+    let is_declared = declared.method().is_some();
+    aside::set_aside(
+        &mut checkpoint.tensors,
+        &mut checkpoint.skipped,
+        is_declared,
+    );
 }
 
 fn file_of(checkpoint: &Checkpoint, raw: &Raw) -> String {
@@ -148,8 +153,8 @@ fn place(
         let skipped = Skipped {
             reason,
             dtype: raw.map(|raw| raw.dtype.clone()),
-            // The shape of packed codes is not that of the weight.
-            shape: None,
+            // Of the packed codes: a share of the coverage, if not the whole of it.
+            shape: raw.map(|raw| raw.shape.clone()),
         };
         checkpoint.skipped.insert(name, skipped);
     };

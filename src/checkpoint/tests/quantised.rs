@@ -39,6 +39,8 @@ fn scales_go_with_their_payload() {
         ("m.weight", "m.SCB"),
         ("m.weight_packed", "m.weight_scale"),
         ("m.weight", "m.biases"),
+        ("m.W_q", "m.zero"),
+        ("m.codes", "m.codebooks"),
     ] {
         let names = readable(&[
             codes(payload, "U8"),
@@ -53,6 +55,19 @@ fn scales_go_with_their_payload() {
 fn a_parameter_of_that_name_without_a_payload_is_a_weight() {
     let names = readable(&[singles("m.scales"), singles("m.weight"), singles("scales")]);
     assert_eq!(names, ["m.scales", "m.weight", "scales"]);
+}
+
+#[test]
+fn scales_of_activations_are_no_weights_where_a_method_is_declared() {
+    let tensors = [
+        ("m.k_scale", "F32", &[][..], counting(1)),
+        ("m.input_scale", "F32", &[1][..], counting(1)),
+        ("n.q_scale", "F32", &[2][..], counting(2)),
+    ];
+    let declared = r#"{"quantization_config": {"quant_method": "fp8"}}"#;
+    let names: Vec<String> = open(&tensors, declared).tensors().keys().cloned().collect();
+    assert_eq!(names, ["n.q_scale"]);
+    assert_eq!(readable(&tensors).len(), 3);
 }
 
 #[test]
