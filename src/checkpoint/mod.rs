@@ -1,6 +1,7 @@
 //! Bytes on disk in, named tensors out.
 //!
-//! [`Checkpoint::open`] reads headers and side files, never the weights; [`Checkpoint::bytes`] then
+//! [`Checkpoint::open`] reads headers and side files, and of quantised tensors the few small parts
+//! that decide their shape, never the weights; [`Checkpoint::bytes`] then
 //! reads one tensor at a time by position from files that were opened once, so memory is one tensor
 //! and a file that a trainer replaces meanwhile is not mixed with its successor. Nothing is mapped
 //! into memory: a file cut off under a mapping would kill the process instead of giving an error.

@@ -27,7 +27,9 @@ pub fn advice(code: FindingCode) -> &'static str {
         FindingCode::DtypeDowngraded => {
             "save in the dtype of the base, at 16 bits or more and in range"
         }
-        FindingCode::MixedPrecisionPair => "save all layers of one kind in one dtype",
+        FindingCode::MixedPrecisionPair => {
+            "judge a pair of the same precision, and quantise after the gate"
+        }
         FindingCode::DeadRows => {
             "look for units that training switched off, and retrain with a lower learning rate"
         }

@@ -212,3 +212,60 @@ impl Blocks {
 pub(super) fn entries((rows, cols): (usize, usize)) -> impl Iterator<Item = (usize, usize, usize)> {
     (0..rows).flat_map(move |row| (0..cols).map(move |col| (row * cols + col, row, col)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scale(shape: &[usize]) -> Raw {
+        let span = Span {
+            file: 0,
+            offset: 0,
+            length: 0,
+        };
+        Raw {
+            dtype: "F32".to_owned(),
+            shape: shape.to_vec(),
+            span,
+        }
+    }
+
+    #[test]
+    fn an_exponent_is_a_power_of_two_at_both_ends_of_the_range() {
+        for (code, exponent) in [(0, -127), (1, -126), (126, -1), (127, 0), (254, 127)] {
+            let expected = 2.0_f64.powi(exponent);
+            let found = f64::from(power_of_two(code));
+            assert!((found - expected).abs() <= 0.0, "{code}: {found}");
+        }
+        assert!(power_of_two(255).is_nan());
+    }
+
+    #[test]
+    fn blocks_are_cut_off_at_the_edge() {
+        let blocks = Blocks::of_size((40, 100), (16, 32), "scale", &scale(&[3, 4])).unwrap();
+        assert_eq!(blocks.index(0, 0), 0);
+        assert_eq!(blocks.index(15, 31), 0);
+        assert_eq!(blocks.index(16, 32), 5);
+        assert_eq!(blocks.index(39, 99), 11);
+        assert!(Blocks::of_size((40, 100), (16, 32), "scale", &scale(&[2, 4])).is_err());
+    }
+
+    #[test]
+    fn a_scale_is_of_the_tensor_of_a_row_or_of_an_equal_part_of_a_row() {
+        let kind = |shape: &[usize]| {
+            let blocks = Blocks::of_rows((4, 12), "scale", &scale(shape));
+            blocks
+                .map(|(blocks, kind)| (blocks.index(3, 11), kind))
+                .ok()
+        };
+        let last = |index: usize, kind: &str| Some((index, kind.to_owned()));
+        assert_eq!(kind(&[]), last(0, "tensor"));
+        assert_eq!(kind(&[1]), last(0, "tensor"));
+        assert_eq!(kind(&[4]), last(3, "channel"));
+        assert_eq!(kind(&[4, 1]), last(3, "channel"));
+        assert_eq!(kind(&[4, 3]), last(11, "g4"));
+        assert_eq!(kind(&[4, 5]), None);
+        assert_eq!(kind(&[3, 1]), None);
+        assert_eq!(kind(&[4, 0]), None);
+    }
+}

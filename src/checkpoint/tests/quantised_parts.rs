@@ -133,6 +133,31 @@ fn gptq_whose_parts_do_not_fit_is_broken() {
 }
 
 #[test]
+fn a_stored_zero_wraps_around_in_the_first_format_only() {
+    let one = half::f16::ONE.to_le_bytes();
+    let tensors = [
+        zeros("m.qweight", "I32", &[8, 8]),
+        ("m.qzeros", "I32", &[2, 1], vec![0xff; 8]),
+        ("m.scales", "F16", &[2, 8], one.repeat(16)),
+    ];
+    for (config, expected) in [
+        (GPTQ.to_owned(), 0.0),
+        (
+            GPTQ.replace("\"bits\"", "\"checkpoint_format\": \"gptq_v2\", \"bits\""),
+            -15.0,
+        ),
+    ] {
+        let checkpoint = open(&tensors, &config);
+        let bytes = checkpoint.bytes(&checkpoint.tensors()["m.weight"]).unwrap();
+        let found = crate::checkpoint::to_f64(crate::checkpoint::Dtype::F32, &bytes);
+        assert!(
+            found.iter().all(|value| (value - expected).abs() <= 0.0),
+            "{config}"
+        );
+    }
+}
+
+#[test]
 fn gptq_in_a_layout_that_is_not_known_is_not_read() {
     let layout = GPTQ.replace("\"bits\"", "\"checkpoint_format\": \"marlin\", \"bits\"");
     is_unsupported(&gptq(), &layout, "`marlin`");
