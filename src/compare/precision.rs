@@ -166,3 +166,88 @@ impl LayerPrecision<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// |W0|^2 is 100 and |W - W0|^2 is `difference` squared times that.
+    fn sums(difference: f64) -> PairSums {
+        PairSums {
+            count: 100,
+            base_squares: 100.0,
+            tuned_squares: 100.0,
+            update_squares: 100.0 * difference * difference,
+            ..PairSums::default()
+        }
+    }
+
+    fn drift_after(precision: LayerPrecision<'_>, difference: f64) -> MetricTable {
+        let mut drift = MetricTable::default();
+        for metric in WITHHELD.iter().chain(OF_DIRECTIONS) {
+            drift.set(*metric, Measured::of(0.5));
+        }
+        precision.withhold(LayerKind::Matrix, &sums(difference), &mut drift);
+        drift
+    }
+
+    fn tuned(error: f64) -> LayerPrecision<'static> {
+        LayerPrecision {
+            tuned: Some("nvfp4"),
+            tuned_error: 100.0 * error * error,
+            ..LayerPrecision::default()
+        }
+    }
+
+    #[test]
+    fn a_difference_within_twice_the_error_is_withheld_and_a_larger_one_is_not() {
+        let below = drift_after(tuned(0.1), 0.19);
+        let above = drift_after(tuned(0.1), 0.21);
+        for metric in WITHHELD {
+            assert_eq!(below.value(*metric), None, "{metric}");
+            let kept = *metric != Metric::ChangedFraction;
+            assert_eq!(above.value(*metric).is_some(), kept, "{metric}");
+        }
+        for metric in OF_DIRECTIONS {
+            assert!(below.value(*metric).is_some(), "{metric}");
+        }
+    }
+
+    #[test]
+    fn both_sides_of_one_scheme_add_their_errors_and_keep_the_share_of_changes() {
+        let both = LayerPrecision {
+            base: Some("nvfp4"),
+            base_error: 100.0 * 0.03 * 0.03,
+            tuned: Some("nvfp4"),
+            tuned_error: 100.0 * 0.04 * 0.04,
+        };
+        let error = both.relative_error(&sums(0.0)).unwrap().get();
+        assert!((error - 0.05).abs() <= 1e-12, "{error}");
+        let drift = drift_after(both, 0.11);
+        assert!(drift.value(Metric::ChangedFraction).is_some());
+    }
+
+    #[test]
+    fn a_coarse_error_takes_the_leading_directions_along() {
+        let drift = drift_after(tuned(0.4), 2.0);
+        for metric in OF_DIRECTIONS {
+            assert_eq!(drift.value(*metric), None, "{metric}");
+        }
+        assert!(drift.value(Metric::RelativeUpdate).is_some());
+    }
+
+    #[test]
+    fn a_difference_that_is_no_number_is_withheld() {
+        let drift = drift_after(tuned(0.01), f64::NAN);
+        assert_eq!(drift.value(Metric::RelativeUpdate), None);
+    }
+
+    #[test]
+    fn plain_pairs_are_left_alone() {
+        let drift = drift_after(LayerPrecision::default(), 1e-6);
+        for metric in WITHHELD.iter().chain(OF_DIRECTIONS) {
+            assert!(drift.value(*metric).is_some(), "{metric}");
+        }
+        assert_eq!(LayerPrecision::default().relative_error(&sums(0.1)), None);
+    }
+}

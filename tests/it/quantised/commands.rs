@@ -319,6 +319,23 @@ fn parts_that_do_not_fit_are_a_corrupt_file_and_lower_the_coverage() {
 }
 
 #[test]
+fn two_sides_in_a_format_that_is_not_read_are_inconclusive() {
+    let folder = tempfile::tempdir().unwrap();
+    let section = json!({"quant_method": "compressed-tensors", "format": "marlin-24"});
+    let mut config = base().config.unwrap();
+    config["quantization_config"] = section;
+    for name in ["base", "tuned"] {
+        write(&folder.path().join(name), &quantised(&base(), 8), &config);
+    }
+    let judged = judge_folder(folder.path());
+    judged.has("low-coverage", &[(None, "warn")]);
+    judged.lacks("corrupt-file");
+    assert!(matches!(judged.code, 1 | 3), "{}", judged.code);
+    let reasons = judged.report["coverage"]["reasons"].to_string();
+    assert!(reasons.contains("`marlin-24`"), "{reasons}");
+}
+
+#[test]
 fn a_gguf_file_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.Q4_K_M.gguf");
