@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{CheckpointError, Dtype, side};
 use crate::fs::FsError;
-use crate::layer::{LayerSource, layers_of, natural_order};
+use crate::layer::{Architecture, LayerSource, layers_of, natural_order};
 
 /// One checkpoint: its tensors by name, and what is wrong with its files.
 #[derive(Debug)]
@@ -121,9 +121,10 @@ impl Tensor {
         }
     }
 
-    /// Its layers: one, or one for each expert of a 3-D tensor of experts.
-    pub fn layers(&self) -> Vec<LayerSource> {
-        layers_of(&self.name, &self.shape)
+    /// Its layers: one, or one for each part of a fused projection and each expert of a 3-D tensor of
+    /// experts.
+    pub fn layers(&self, architecture: &Architecture) -> Vec<LayerSource> {
+        layers_of(&self.name, &self.shape, architecture)
     }
 }
 
@@ -161,6 +162,12 @@ impl Checkpoint {
         self.config.as_ref()
     }
 
+    /// What the config says about the layout of fused tensors; nothing without one.
+    pub fn architecture(&self) -> Architecture {
+        self.config()
+            .map_or_else(Architecture::default, Architecture::of_config)
+    }
+
     /// SHA-256 in hexadecimal digits of each tokenizer file, by name.
     pub fn tokenizer_files(&self) -> &BTreeMap<String, String> {
         &self.tokenizer
@@ -180,7 +187,11 @@ impl Checkpoint {
     pub fn layers(&self) -> Vec<LayerSource> {
         let mut tensors: Vec<&Tensor> = self.tensors.values().collect();
         tensors.sort_by(|left, right| natural_order(&left.name, &right.name));
-        tensors.into_iter().flat_map(Tensor::layers).collect()
+        let architecture = self.architecture();
+        tensors
+            .into_iter()
+            .flat_map(|tensor| tensor.layers(&architecture))
+            .collect()
     }
 
     /// All values of a tensor of this checkpoint in its dtype, row-major and little-endian.

@@ -21,7 +21,7 @@ use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
 use crate::spectrum::{
     self, CheckpointMetrics, Effort, EntryStatistics, Estimator, LazyMatrix, Spectrum,
-    SpectrumError, direction_metrics, entry_metrics, part_of, storage_noise,
+    SpectrumError, direction_metrics, entry_metrics, layer_bytes, storage_noise,
 };
 
 /// Cosine below which one of the leading left singular vectors is an intruder.
@@ -131,7 +131,7 @@ pub(super) fn measure_through(
     Ok(outcome)
 }
 
-/// Everything that decides a pair's outcome: program, estimator, names, dtypes, shape and bytes.
+/// Everything that decides a pair's outcome: program, estimator, names, dtypes, shape, layers and bytes.
 fn key_of(
     pair: &TensorPair<'_>,
     precision: &PairPrecision,
@@ -147,6 +147,7 @@ fn key_of(
         pair.tuned.dtype.as_str(),
         &precision.key(),
         &format!("{:?}", pair.tuned.shape),
+        &format!("{:?}", pair.layers),
         &hashes.0,
         &hashes.1,
     ])
@@ -167,12 +168,14 @@ fn measure(
         elapsed: Duration::ZERO,
     };
     for layer in &pair.layers {
+        let base_values = layer_bytes(base_bytes, pair.base, layer);
+        let tuned_values = layer_bytes(tuned_bytes, pair.tuned, layer);
         let base_part = Stored {
-            bytes: part_of(base_bytes, pair.base, layer.part),
+            bytes: &base_values,
             dtype: pair.base.dtype,
         };
         let tuned_part = Stored {
-            bytes: part_of(tuned_bytes, pair.tuned, layer.part),
+            bytes: &tuned_values,
             dtype: pair.tuned.dtype,
         };
         let whole = matches!(layer.part, Part::Whole);

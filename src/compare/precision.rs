@@ -63,6 +63,7 @@ struct Quantised {
     scheme: String,
     /// Expected squared errors along the first axis.
     errors: Vec<f64>,
+    elements: u64,
 }
 
 impl PairPrecision {
@@ -75,7 +76,11 @@ impl PairPrecision {
             let errors = checkpoint.squared_errors(tensor)?;
             Ok::<_, CompareError>(tensor.scheme().zip(errors).map(|(scheme, errors)| {
                 let scheme = scheme.to_owned();
-                Quantised { scheme, errors }
+                Quantised {
+                    scheme,
+                    errors,
+                    elements: tensor.parameters(),
+                }
             }))
         };
         Ok(Self {
@@ -101,8 +106,9 @@ impl PairPrecision {
     /// Of one layer of the pair.
     pub(super) fn of_part(&self, part: Part) -> LayerPrecision<'_> {
         let side = |side: &'_ Option<Quantised>| {
-            side.as_ref()
-                .map_or(0.0, |quantised| squared_error_of(&quantised.errors, part))
+            side.as_ref().map_or(0.0, |quantised| {
+                squared_error_of(&quantised.errors, part, quantised.elements)
+            })
         };
         LayerPrecision {
             base: self.base.as_ref().map(|side| side.scheme.as_str()),

@@ -4,7 +4,9 @@ use super::measure::TensorPair;
 use super::{Fact, SkippedTensor};
 use crate::checkpoint::{Checkpoint, Tensor, pair};
 use crate::code::FindingCode;
-use crate::layer::{Form, LayerName, Scope, TiedAlias, describe, is_buffer, layers_of};
+use crate::layer::{
+    Architecture, Form, LayerName, LayerSource, Scope, TiedAlias, describe, is_buffer, layers_of,
+};
 
 /// The work to do, and what is known before any weight is read.
 #[derive(Debug)]
@@ -35,9 +37,10 @@ pub(super) fn prepare<'a>(base: &'a Checkpoint, tuned: &'a Checkpoint) -> Prepar
         new_heads: Vec::new(),
         tied_aliases: pairing.tied_aliases,
     };
+    let architectures = (base.architecture(), tuned.architecture());
     for (base_name, tuned_name) in &pairing.pairs {
         if let (Some(before), Some(after)) = (base.tensor(base_name), tuned.tensor(tuned_name)) {
-            prepared.meet(before, after);
+            prepared.meet(before, after, agreed_layers(after, &architectures));
         }
     }
     let mut paired_unread = std::collections::BTreeSet::new();
@@ -81,9 +84,31 @@ pub(super) fn prepare<'a>(base: &'a Checkpoint, tuned: &'a Checkpoint) -> Prepar
     prepared
 }
 
+/// The layers of a tensor that both sides have, as the configs of both split it. A side without a config
+/// follows the other; where two configs disagree, a fused tensor stays one matrix: half of each split
+/// would compare queries with keys.
+fn agreed_layers(
+    tensor: &Tensor,
+    (base, tuned): &(Architecture, Architecture),
+) -> Vec<LayerSource> {
+    let by_tuned = tensor.layers(tuned);
+    if base == tuned || !base.is_known() {
+        return by_tuned;
+    }
+    let by_base = tensor.layers(base);
+    if by_base == by_tuned || !tuned.is_known() {
+        return by_base;
+    }
+    tensor.layers(&Architecture::default())
+}
+
 /// Parameters of the body's matrices in one tensor.
 fn matrix_parameters(name: &str, shape: &[usize]) -> u64 {
-    layers_of(name, shape)
+    body_parameters(&layers_of(name, shape, &Architecture::default()))
+}
+
+fn body_parameters(layers: &[LayerSource]) -> u64 {
+    layers
         .iter()
         .filter(|layer| layer.traits.scope == Scope::Body)
         .map(|layer| match layer.form {
@@ -101,15 +126,14 @@ impl<'a> Prepared<'a> {
         });
     }
 
-    fn meet(&mut self, before: &'a Tensor, after: &'a Tensor) {
-        let parameters = matrix_parameters(&after.name, &after.shape);
+    fn meet(&mut self, before: &'a Tensor, after: &'a Tensor, mut layers: Vec<LayerSource>) {
+        let parameters = body_parameters(&layers);
         self.total_parameters += parameters;
         if before.shape != after.shape {
             self.other_shape(before, after);
             return;
         }
         self.compared_parameters += parameters;
-        let mut layers = after.layers();
         layers.retain(|layer| match &layer.form {
             Form::Matrix { .. } | Form::Vector => true,
             Form::NotAMatrix(reason) => {

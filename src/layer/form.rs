@@ -1,21 +1,14 @@
 //! What a tensor's shape allows: one matrix, a stack of them, a vector, or nothing to analyse.
 
-use crate::layer::naming::{LayerTraits, describe, has_segment};
-use crate::layer::{LayerName, Role};
+use crate::layer::naming::{LayerTraits, describe, has_segment, modules_and_leaf};
+use crate::layer::split::{self, Piece};
+use crate::layer::{Architecture, LayerName, Part, Role, Scope};
 use crate::num::Reason;
-
-/// Which part of a tensor's elements a layer covers. Every part is one contiguous run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
-    Whole,
-    /// Slab `e` along the first axis of a 3-D tensor of experts.
-    Expert(u32),
-}
 
 /// How the elements of a layer are to be read, in row-major order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Form {
-    /// Both sides are at least 2.
+    /// Both sides are at least 2. Rows are outputs: transposed where the layer is stored [in, out].
     Matrix { rows: usize, cols: usize },
     /// A norm or bias: all its elements in one run.
     Vector,
@@ -34,44 +27,136 @@ pub struct LayerSource {
     pub form: Form,
     /// Shape of the part as stored (without the expert axis).
     pub shape: Vec<usize>,
+    /// Stored [in, out] instead of [out, in]: transposed when read.
+    pub input_first: bool,
 }
 
-/// The layers of one tensor: one, except for a 3-D tensor of experts (one for each).
+/// No model has more experts in one tensor; a header may say anything.
+const MOST_EXPERTS: u32 = 1 << 16;
+
+/// The layers of one tensor: one, except for a fused projection (one for each of its parts) and a 3-D
+/// tensor of experts (one for each, or for each part of each).
 ///
-/// Fused projections (`qkv_proj`, `gate_up_proj`) are one matrix of role `other` here.
-pub fn layers_of(tensor: &str, shape: &[usize]) -> Vec<LayerSource> {
-    if let ([experts, rows, cols], true) = (shape, has_segment(tensor, "experts"))
+/// Without the facts of the architecture that its layout depends on, a fused projection is one matrix
+/// of role `other`.
+pub fn layers_of(tensor: &str, shape: &[usize], architecture: &Architecture) -> Vec<LayerSource> {
+    let (modules, leaf) = modules_and_leaf(tensor);
+    if let ([experts, rows, cols], true) = (shape, holds_experts(tensor, &modules, leaf))
         && let Ok(experts) = u32::try_from(*experts)
-        && experts > 0
+        && (1..=MOST_EXPERTS).contains(&experts)
         && *rows >= 2
         && *cols >= 2
     {
-        return (0..experts)
-            .map(|expert| expert_layer(tensor, expert, *rows, *cols))
-            .collect();
+        return expert_layers(tensor, leaf, experts, (*rows, *cols), architecture);
     }
     let traits = describe(tensor, shape);
+    if let [rows, cols] = shape
+        && traits.role != Role::Bias
+        && let Some(pieces) = split::split(leaf, &modules, (*rows, *cols), architecture)
+    {
+        let input_first = split::is_input_first(leaf, architecture);
+        let named = |piece| part_layer(tensor, tensor, piece, 0, traits, input_first);
+        return pieces.into_iter().map(named).collect();
+    }
+    let input_first = shape.len() == 2 && split::is_input_first(leaf, architecture);
     vec![LayerSource {
         name: LayerName::new(tensor),
         tensor: tensor.to_owned(),
         part: Part::Whole,
-        form: form_of(tensor, shape, traits.role),
+        form: form_of(tensor, shape, traits.role).output_first(input_first),
         traits,
         shape: shape.to_vec(),
+        input_first,
     }]
 }
 
-fn expert_layer(tensor: &str, expert: u32, rows: usize, cols: usize) -> LayerSource {
-    LayerSource {
-        name: LayerName::new(format!("{tensor}[{expert}]")),
-        tensor: tensor.to_owned(),
-        part: Part::Expert(expert),
-        traits: LayerTraits {
+impl Form {
+    fn output_first(self, input_first: bool) -> Self {
+        match self {
+            Self::Matrix { rows, cols } if input_first => Self::Matrix {
+                rows: cols,
+                cols: rows,
+            },
+            form => form,
+        }
+    }
+}
+
+/// Granite's experts do not say so in their name.
+fn holds_experts(tensor: &str, modules: &[&str], leaf: &str) -> bool {
+    has_segment(tensor, "experts")
+        || (modules.contains(&"block_sparse_moe")
+            && matches!(leaf, "input_linear" | "output_linear"))
+}
+
+fn expert_layers(
+    tensor: &str,
+    leaf: &str,
+    experts: u32,
+    (rows, cols): (usize, usize),
+    architecture: &Architecture,
+) -> Vec<LayerSource> {
+    let layout = split::expert_layout(leaf, (rows, cols), architecture);
+    let mut layers = Vec::new();
+    for expert in 0..experts {
+        let name = format!("{tensor}[{expert}]");
+        let traits = LayerTraits {
             expert: Some(expert),
             ..describe(tensor, &[rows, cols])
-        },
-        form: Form::Matrix { rows, cols },
+        };
+        if layout.pieces.is_empty() {
+            layers.push(LayerSource {
+                name: LayerName::new(name),
+                tensor: tensor.to_owned(),
+                part: Part::Expert(expert),
+                traits,
+                form: Form::Matrix { rows, cols }.output_first(layout.input_first),
+                shape: vec![rows, cols],
+                input_first: layout.input_first,
+            });
+        } else {
+            // A tensor that fits into memory has no more elements than a `usize` counts; of another
+            // one only names and shapes are of interest.
+            let before = rows.saturating_mul(cols).saturating_mul(expert as usize);
+            let named = |piece: &Piece| {
+                part_layer(tensor, &name, *piece, before, traits, layout.input_first)
+            };
+            layers.extend(layout.pieces.iter().map(named));
+        }
+    }
+    layers
+}
+
+/// One part of a fused matrix, which starts `before` elements into the tensor.
+fn part_layer(
+    tensor: &str,
+    whole: &str,
+    piece: Piece,
+    before: usize,
+    traits: LayerTraits,
+    input_first: bool,
+) -> LayerSource {
+    let Piece {
+        label,
+        role,
+        runs,
+        rows,
+        cols,
+    } = piece;
+    let role = match (traits.scope, traits.expert, role) {
+        (Scope::Head, _, _) => traits.role,
+        (Scope::Body, Some(_), Role::MlpGate) => Role::ExpertGate,
+        (Scope::Body, Some(_), Role::MlpUp) => Role::ExpertUp,
+        (Scope::Body, _, role) => role,
+    };
+    LayerSource {
+        name: LayerName::new(format!("{whole}[{label}]")),
+        tensor: tensor.to_owned(),
+        part: Part::Runs(runs.after(before)),
+        traits: LayerTraits { role, ..traits },
+        form: form_of(tensor, &[rows, cols], role).output_first(input_first),
         shape: vec![rows, cols],
+        input_first,
     }
 }
 

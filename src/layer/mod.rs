@@ -5,11 +5,14 @@
 //! `tests/families.txt`. A name that the table does not know is [`Role::Other`] of the body, so an
 //! unknown architecture is judged in full rather than passed over.
 
+mod architecture;
 mod form;
 mod naming;
 mod order;
 mod pair;
+mod part;
 mod role;
+mod split;
 #[cfg(test)]
 mod tests;
 mod tied;
@@ -18,15 +21,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::form::{Form, LayerSource, Part, layers_of};
+pub use self::architecture::Architecture;
+pub use self::form::{Form, LayerSource, layers_of};
 pub use self::naming::{LayerTraits, describe, head_word, is_buffer};
 pub use self::order::natural_order;
 pub use self::pair::{NamePairing, pair_names};
+pub use self::part::{Part, Runs, transpose};
 pub use self::role::Role;
 pub use self::tied::{TiedAlias, tied_embedding};
 
-/// Name of a layer as the report shows it: the tensor's name in the tuned checkpoint, with `[7]`
-/// behind it for one expert of a fused tensor. Raw text from a checkpoint: renderers escape it.
+/// Name of a layer as the report shows it: the tensor's name in the tuned checkpoint, with `[q]`
+/// behind it for a part of a fused tensor, `[7]` or `[7][gate]` for one expert of it. Raw text from a checkpoint: renderers escape it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LayerName(String);
@@ -38,6 +43,15 @@ impl LayerName {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name itself, and for a part of a fused tensor what it is a part of: `a[7][gate]`, `a[7]`
+    /// and `a`.
+    pub fn with_wholes(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self.as_str()), |name| {
+            let (whole, _) = name.strip_suffix(']')?.rsplit_once('[')?;
+            (!whole.is_empty()).then_some(whole)
+        })
     }
 }
 

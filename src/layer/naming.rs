@@ -5,8 +5,8 @@
 //! leaf is the name's leaf, and whose context is somewhere before it, gives the role.
 //!
 //! Known limits: fused projections (`qkv_proj`, `c_attn`, `query_key_value`, `Wqkv`, `gate_up_proj`,
-//! `Wi`, `kv_b_proj`) have the role `other` until they are split into their parts. T5's `wo` is
-//! `mlp.down` whether or not the block is gated, as its name does not tell. Experts that every
+//! `Wi`, `kv_b_proj`) have the role `other` here; their parts get theirs where they are split. T5's
+//! `wo` is `mlp.down` whether or not the block is gated, as its name does not tell. Experts that every
 //! token passes (`shared_expert`) are `mlp.*`: they have no expert index.
 
 use crate::layer::{Role, Scope};
@@ -102,6 +102,8 @@ const ROLES: &[(&str, &str, Role)] = &[
     ("", "out_proj", Role::AttentionO),
     ("", "q_a_proj", Role::AttentionQ),
     ("", "q_b_proj", Role::AttentionQ),
+    // The latent vector of keys and values, with the key's rotary part.
+    ("", "kv_a_proj_with_mqa", Role::AttentionK),
     ("", "query", Role::AttentionQ),
     ("", "key", Role::AttentionK),
     ("", "value", Role::AttentionV),
@@ -127,6 +129,12 @@ const ROLES: &[(&str, &str, Role)] = &[
     ("attention", "dense", Role::AttentionO),
     ("self_attention", "dense", Role::AttentionO),
     ("attn", "c_proj", Role::AttentionO),
+    ("crossattention", "c_proj", Role::AttentionO),
+    ("crossattention", "q_attn", Role::AttentionQ),
+    ("attention", "wq", Role::AttentionQ),
+    ("attention", "wk", Role::AttentionK),
+    ("attention", "wv", Role::AttentionV),
+    ("attention", "wo", Role::AttentionO),
     ("attn", "proj", Role::AttentionO),
     ("attn", "Wo", Role::AttentionO),
     // Mixture of experts. `w1`, `w2`, `w3` are gate, down, up.
@@ -136,6 +144,8 @@ const ROLES: &[(&str, &str, Role)] = &[
     ("experts", "w1", Role::ExpertGate),
     ("experts", "w2", Role::ExpertDown),
     ("experts", "w3", Role::ExpertUp),
+    ("block_sparse_moe", "output_linear", Role::ExpertDown),
+    ("shared_mlp", "output_linear", Role::MlpDown),
     ("block_sparse_moe", "gate", Role::Router),
     ("mlp", "gate", Role::Router),
     ("", "router", Role::Router),
@@ -205,6 +215,21 @@ pub(super) fn has_segment(name: &str, wanted: &str) -> bool {
     name.split('.').any(|segment| segment == wanted)
 }
 
+/// The segments before a name's parameter, and its leaf.
+pub(super) fn modules_and_leaf(name: &str) -> (Vec<&str>, &str) {
+    let mut modules: Vec<&str> = name.split('.').collect();
+    let parameter = modules.pop().unwrap_or_default();
+    let leaf = leaf_of(parameter, &modules);
+    (modules, leaf)
+}
+
+fn leaf_of<'a>(parameter: &'a str, modules: &[&'a str]) -> &'a str {
+    match parameter {
+        "weight" | "gamma" => modules.last().copied().unwrap_or_default(),
+        own => own,
+    }
+}
+
 /// The segment that puts a tensor into the head (`classifier`); `None` for the body.
 pub fn head_word(name: &str) -> Option<&str> {
     let segments: Vec<&str> = name.split('.').collect();
@@ -237,10 +262,7 @@ fn role_of(segments: &[&str], shape: &[usize], head: bool) -> Role {
     if *parameter == "bias" || *parameter == "beta" || parameter.ends_with("_bias") {
         return Role::Bias;
     }
-    let leaf = match *parameter {
-        "weight" | "gamma" => modules.last().copied().unwrap_or_default(),
-        own => own,
-    };
+    let leaf = leaf_of(parameter, modules);
     if shape.len() == 1 && is_norm(leaf) {
         return Role::Norm;
     }

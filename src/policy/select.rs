@@ -43,10 +43,11 @@ impl Selector {
         }
     }
 
-    /// Whether the layer is selected. `block` is the index that its name shows, `blocks` how many
+    /// Whether the layer is selected. A glob that matches a fused tensor matches its parts too. `block` is the index that its name shows, `blocks` how many
     /// blocks the model has. A layer outside the blocks is in no depth band.
     pub fn matches(&self, name: &LayerName, role: Role, block: Option<u32>, blocks: u32) -> bool {
-        let named = self.globs.is_empty() || self.matcher.is_match(name.as_str());
+        let named =
+            self.globs.is_empty() || name.with_wholes().any(|name| self.matcher.is_match(name));
         let cast = self.roles.is_empty() || self.roles.contains(&role);
         let placed = self
             .depth
@@ -223,6 +224,25 @@ mod tests {
             "l.1.experts.gate_up_proj[17]"
         ));
         assert!(selects("*[q]", "h.0.attn.qkv_proj.weight[q]"));
+    }
+
+    #[test]
+    fn a_glob_of_a_fused_tensor_selects_its_parts() {
+        let glob = "*.qkv_proj.weight";
+        assert!(selects(glob, "h.0.qkv_proj.weight"));
+        assert!(selects(glob, "h.0.qkv_proj.weight[q]"));
+        assert!(!selects(glob, "h.0.qkv_proj.weight_scale[q]"));
+        for glob in ["*.experts.gate_up_proj", "*.experts.gate_up_proj[7]"] {
+            assert!(selects(glob, "h.0.experts.gate_up_proj[7][gate]"));
+        }
+        assert!(!selects(
+            "*.experts.gate_up_proj[7]",
+            "h.0.experts.gate_up_proj[8][gate]"
+        ));
+        assert!(!selects(
+            "*.experts.gate_up_proj[gate]",
+            "h.0.experts.gate_up_proj[8][gate]"
+        ));
     }
 
     #[test]

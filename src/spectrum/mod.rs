@@ -73,7 +73,7 @@ pub use measure::{
 pub use pair::{esd_distance, wasserstein_log10};
 pub use phase::Phase;
 pub use quantised::{squared_error_of, storage_noise};
-pub use scan::{Scan, ScannedMatrix, matrix_of, part_of, scan};
+pub use scan::{Scan, ScannedMatrix, layer_bytes, matrix_of, part_of, scan};
 pub use schedule::{MemoryLimit, run_in_order};
 pub use singular::Spectrum;
 pub use stream::{Stored, decomposition_bytes};

@@ -1,5 +1,7 @@
 //! All matrices of one checkpoint, measured in parallel.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::metric::Metric;
@@ -11,7 +13,7 @@ use super::{
 use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest, sha256_hex};
 use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor, to_f32, to_f64};
-use crate::layer::{Form, LayerSource, Part, natural_order};
+use crate::layer::{Form, LayerSource, Part, natural_order, transpose};
 use crate::term::Progress;
 
 /// What a scan gives: the matrices in natural order of their names, and what was left out.
@@ -54,9 +56,10 @@ pub fn scan(
         .map(|(name, skipped)| (name.clone(), skipped.reason.clone()))
         .collect();
     let mut queue: Vec<(&Tensor, Vec<LayerSource>)> = Vec::new();
+    let architecture = checkpoint.architecture();
     for tensor in checkpoint.tensors().values() {
         let mut matrices = Vec::new();
-        for layer in tensor.layers() {
+        for layer in tensor.layers(&architecture) {
             match &layer.form {
                 Form::Matrix { .. } => matrices.push(layer),
                 Form::Vector => {}
@@ -91,7 +94,7 @@ pub fn scan(
         let sha256 = sha256_hex(&bytes);
         let measure = || -> Vec<Measurement> {
             let of = |layer: &LayerSource| {
-                let error = squared_error_of(&errors, layer.part);
+                let error = squared_error_of(&errors, layer.part, tensor.parameters());
                 of_layer(layer, tensor, &bytes, error, estimator, request)
             };
             layers.iter().map(of).collect()
@@ -100,7 +103,7 @@ pub fn scan(
         let measured = match store.filter(|_| request == ValidityRequest::default()) {
             Some(store) => kept(
                 store,
-                &key_of(tensor, &sha256, estimator),
+                &key_of(tensor, layers, &sha256, estimator),
                 layers.len(),
                 measure,
             ),
@@ -161,7 +164,7 @@ struct Measurement {
 }
 
 /// Everything that decides what is measured of a tensor.
-fn key_of(tensor: &Tensor, sha256: &str, estimator: &Estimator) -> Key {
+fn key_of(tensor: &Tensor, layers: &[LayerSource], sha256: &str, estimator: &Estimator) -> Key {
     Key::of(&[
         "scan",
         env!("CARGO_PKG_VERSION"),
@@ -169,6 +172,7 @@ fn key_of(tensor: &Tensor, sha256: &str, estimator: &Estimator) -> Key {
         &tensor.name,
         tensor.scheme().unwrap_or(tensor.dtype.as_str()),
         &format!("{:?}", tensor.shape),
+        &format!("{layers:?}"),
         sha256,
     ])
 }
@@ -202,9 +206,10 @@ fn of_layer(
     estimator: &Estimator,
     request: ValidityRequest,
 ) -> Measurement {
+    let part = layer_bytes(bytes, tensor, source);
     let stored = Stored {
         dtype: tensor.dtype,
-        bytes: part_of(bytes, tensor, source.part),
+        bytes: &part,
     };
     let (rows, cols) = match source.form {
         Form::Matrix { rows, cols } => (rows, cols),
@@ -233,16 +238,20 @@ fn of_layer(
     Measurement { metrics, validity }
 }
 
-/// The contiguous bytes of one part of a tensor.
-pub fn part_of<'a>(bytes: &'a [u8], tensor: &Tensor, part: Part) -> &'a [u8] {
-    match part {
-        Part::Whole => bytes,
-        Part::Expert(expert) => {
-            let experts = tensor.shape.first().copied().unwrap_or(1).max(1);
-            let size = bytes.len() / experts;
-            let start = size * expert as usize;
-            bytes.get(start..start + size).unwrap_or_default()
+/// The bytes of one part of a tensor in row-major order; copied only where they do not lie together.
+pub fn part_of<'a>(bytes: &'a [u8], tensor: &Tensor, part: Part) -> Cow<'a, [u8]> {
+    part.cut(bytes, &tensor.shape, tensor.dtype.bytes())
+}
+
+/// The bytes of one layer, a matrix as [out, in] in row-major order: what is stored [in, out] is
+/// transposed, so that rows are outputs in every model.
+pub fn layer_bytes<'a>(bytes: &'a [u8], tensor: &Tensor, layer: &LayerSource) -> Cow<'a, [u8]> {
+    let part = part_of(bytes, tensor, layer.part);
+    match layer.form {
+        Form::Matrix { rows, cols } if layer.input_first => {
+            Cow::Owned(transpose(&part, cols, rows, tensor.dtype.bytes()))
         }
+        Form::Matrix { .. } | Form::Vector | Form::NotAMatrix(_) => part,
     }
 }
 
