@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::checkpoint::dtype::reason_to_skip;
 use crate::checkpoint::header::{self, Entry, Header, HeaderError, LENGTH_BYTES};
@@ -199,7 +200,7 @@ impl Builder {
         }
         Checkpoint {
             reference: reference.to_owned(),
-            files: self.files,
+            files: Arc::new(self.files),
             tensors: self.tensors,
             skipped: self.skipped,
             defects: self.defects,

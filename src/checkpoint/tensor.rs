@@ -13,10 +13,11 @@ use crate::fs::FsError;
 use crate::layer::{Architecture, LayerSource, layers_of, natural_order};
 
 /// One checkpoint: its tensors by name, and what is wrong with its files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub(super) reference: String,
-    pub(super) files: Vec<WeightFile>,
+    /// Shared by copies whose tensors are laid out otherwise.
+    pub(super) files: Arc<Vec<WeightFile>>,
     pub(super) tensors: BTreeMap<String, Tensor>,
     pub(super) skipped: BTreeMap<String, Skipped>,
     pub(super) defects: Vec<Defect>,

@@ -61,7 +61,13 @@ impl TensorPair<'_> {
                 let width = estimator.arithmetic(rows, cols).bytes();
                 let side = rows.min(cols) as u64;
                 let decoded = 2 * width * rows as u64 * cols as u64 + 4 * width * side * side;
-                spectrum::decomposition_bytes(rows, cols, estimator).max(decoded)
+                let copied = if layer.is_stored_as_read() {
+                    0
+                } else {
+                    let widths = self.base.dtype.bytes() + self.tuned.dtype.bytes();
+                    rows as u64 * cols as u64 * widths as u64
+                };
+                copied + spectrum::decomposition_bytes(rows, cols, estimator).max(decoded)
             }
             Form::Vector | Form::NotAMatrix(_) => 0,
         });

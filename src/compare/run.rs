@@ -8,7 +8,7 @@ use super::part::{Common, PairResult, Part, Shard, TensorLine};
 use super::prepare::{Prepared, prepare};
 use super::{CompareError, Fact, config, model_facts};
 use crate::cache::Store;
-use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
+use crate::checkpoint::{Checkpoint, CheckpointError, LaidOut, Tensor};
 use crate::code::FindingCode;
 use crate::spectrum::{Estimator, MemoryLimit, run_in_order};
 use crate::term::Progress;
@@ -66,7 +66,13 @@ pub fn compare_part(
         memory,
         store,
     } = options;
-    let prepared = prepare(base, tuned);
+    let laid_out = base.laid_out_like(tuned);
+    let base = laid_out.as_ref().map_or(base, |laid_out| &laid_out.base);
+    let mut prepared = prepare(base, tuned);
+    if let Some(LaidOut { tensors, .. }) = laid_out {
+        let note = format!("; put {tensors} tensors of the base into the tuned checkpoint's layout");
+        prepared.name_map.push_str(&note);
+    }
     let costs: Vec<u128> = prepared.pairs.iter().map(TensorPair::cost).collect();
     // The costliest first, so that no worker is left with a large one at the end.
     let queue: Vec<&TensorPair<'_>> = shard

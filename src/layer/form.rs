@@ -31,6 +31,17 @@ pub struct LayerSource {
     pub input_first: bool,
 }
 
+impl LayerSource {
+    /// Whether its values lie together in the order in which they are read, so that none is copied.
+    pub fn is_stored_as_read(&self) -> bool {
+        let together = match self.part {
+            Part::Whole | Part::Expert(_) => true,
+            Part::Runs(runs) => runs.count == 1,
+        };
+        together && !self.input_first
+    }
+}
+
 /// No model has more experts in one tensor; a header may say anything.
 const MOST_EXPERTS: u32 = 1 << 16;
 

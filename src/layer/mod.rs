@@ -7,6 +7,7 @@
 
 mod architecture;
 mod form;
+mod logical;
 mod naming;
 mod order;
 mod pair;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::architecture::Architecture;
 pub use self::form::{Form, LayerSource, layers_of};
+pub use self::logical::{LogicalLayer, logical_layer};
 pub use self::naming::{LayerTraits, describe, head_word, is_buffer};
 pub use self::order::natural_order;
 pub use self::pair::{NamePairing, pair_names};

@@ -27,6 +27,23 @@ const PREFIXES: &[&str] = &[
     "xlm_roberta.",
 ];
 
+/// Wrappers that may stand before one part of a multimodal model and not before another.
+const PART_WRAPPERS: &[&str] = &["thinker."];
+
+/// Old spellings on disk and those that a model has in memory now, which some writers store. Source: the
+/// renamings of `transformers` 5. Applied to both sides, in this order.
+const SPELLINGS: &[(&str, &str)] = &[
+    (".block_sparse_moe.", ".mlp."),
+    (".attention.attention.query.", ".attention.q_proj."),
+    (".attention.attention.key.", ".attention.k_proj."),
+    (".attention.attention.value.", ".attention.v_proj."),
+    (".attention.output.dense.", ".attention.o_proj."),
+    (".intermediate.dense.", ".mlp.fc1."),
+    (".output.dense.", ".mlp.fc2."),
+    (".encoder.layer.", ".layers."),
+    (".embed_out.", ".lm_head."),
+];
+
 /// Longest chain of wrappers tried: `module.base_model.model.model.`
 const MAX_CHAIN: usize = 4;
 
@@ -43,7 +60,9 @@ pub struct NamePairing {
 
 /// Pairs names: equal ones if that pairs most, otherwise after stripping one prefix from each side
 /// (wherever a name starts with it), the pair of prefixes that pairs most; fewer and shorter
-/// prefixes win ties. A pair of prefixes that makes two names of one side equal is not used. The
+/// prefixes win ties. A pair of prefixes that makes two names of one side equal is not used. Where more
+/// pairs are found by stripping all wrappers from every name and reading old spellings as today's, that
+/// is done on both sides (parts of a multimodal model have different wrappers). The
 /// `gamma` and `beta` of old layer norms are read as `weight` and `bias`.
 pub fn pair_names(base: &BTreeSet<&str>, tuned: &BTreeSet<&str>) -> NamePairing {
     let base_maps = canonical_maps(base);
@@ -59,12 +78,14 @@ pub fn pair_names(base: &BTreeSet<&str>, tuned: &BTreeSet<&str>) -> NamePairing 
         .flat_map(|base_map| {
             tuned_maps
                 .iter()
+                .filter(|tuned_map| tuned_map.modern == base_map.modern)
                 .map(move |tuned_map| (base_map, tuned_map))
         })
         .max_by_key(|(base_map, tuned_map)| {
             let stripped = base_map.prefix.len() + tuned_map.prefix.len();
             (
                 shared_keys(&base_map.names, &tuned_map.names),
+                Reverse(base_map.modern || tuned_map.modern),
                 Reverse(stripped),
             )
         });
@@ -77,6 +98,8 @@ pub fn pair_names(base: &BTreeSet<&str>, tuned: &BTreeSet<&str>) -> NamePairing 
 #[derive(Debug)]
 struct CanonicalMap<'a> {
     prefix: String,
+    /// All wrappers are stripped, and old spellings read as today's.
+    modern: bool,
     names: BTreeMap<String, &'a str>,
 }
 
@@ -97,7 +120,42 @@ fn canonical_maps<'a>(names: &BTreeSet<&'a str>) -> Vec<CanonicalMap<'a>> {
         }
         chains = longer;
     }
+    maps.extend(modern_map(names));
     maps
+}
+
+/// `None` if two names become equal.
+fn modern_map<'a>(names: &BTreeSet<&'a str>) -> Option<CanonicalMap<'a>> {
+    let mut map = BTreeMap::new();
+    for name in names {
+        let canonical = modern_name(&modern_norm(name, names, name));
+        if map.insert(canonical, *name).is_some() {
+            return None;
+        }
+    }
+    Some(CanonicalMap {
+        prefix: String::new(),
+        modern: true,
+        names: map,
+    })
+}
+
+/// A name without any wrapper before it, in today's spelling.
+pub(super) fn modern_name(name: &str) -> String {
+    let mut rest = name;
+    while let Some(inner) = PREFIXES
+        .iter()
+        .chain(PART_WRAPPERS)
+        .find_map(|wrapper| rest.strip_prefix(wrapper))
+    {
+        rest = inner;
+    }
+    // With dots at both ends, so that only whole segments are replaced.
+    let mut name = format!(".{rest}.");
+    for (old, new) in SPELLINGS {
+        name = name.replace(old, new);
+    }
+    name.trim_matches('.').to_owned()
 }
 
 /// `None` if two names become equal; never for the empty prefix.
@@ -110,7 +168,11 @@ fn canonical_map<'a>(names: &BTreeSet<&'a str>, prefix: String) -> Option<Canoni
             return None;
         }
     }
-    Some(CanonicalMap { prefix, names: map })
+    Some(CanonicalMap {
+        prefix,
+        modern: false,
+        names: map,
+    })
 }
 
 /// Old BERT files call the parameters of a layer norm `gamma` and `beta`. The old name is kept
@@ -166,7 +228,16 @@ fn join(base: &CanonicalMap<'_>, tuned: &CanonicalMap<'_>) -> NamePairing {
     pairing
         .tuned_only
         .sort_by(|left, right| natural_order(left, right));
-    pairing.name_map = sentence(&base.prefix, &tuned.prefix, renamed_norms);
+    pairing.name_map = if base.modern {
+        "stripped every wrapper from both sides and read old spellings as today's".to_owned()
+    } else {
+        sentence(&base.prefix, &tuned.prefix)
+    };
+    if renamed_norms {
+        pairing
+            .name_map
+            .push_str("; read `gamma` and `beta` of layer norms as `weight` and `bias`");
+    }
     pairing
 }
 
@@ -174,15 +245,11 @@ fn is_old_norm(name: &str) -> bool {
     matches!(name.rsplit_once('.'), Some((_, "gamma" | "beta")))
 }
 
-fn sentence(base: &str, tuned: &str, renamed_norms: bool) -> String {
-    let mut text = match (base, tuned) {
+fn sentence(base: &str, tuned: &str) -> String {
+    match (base, tuned) {
         ("", "") => "names equal".to_owned(),
         (_, "") => format!("stripped `{base}` from base"),
         ("", _) => format!("stripped `{tuned}` from tuned"),
         (_, _) => format!("stripped `{base}` from base and `{tuned}` from tuned"),
-    };
-    if renamed_norms {
-        text.push_str("; read `gamma` and `beta` of layer norms as `weight` and `bias`");
     }
-    text
 }

@@ -81,7 +81,12 @@ pub fn scan(
         let working = layers.iter().filter_map(|layer| match layer.form {
             Form::Matrix { rows, cols } => {
                 let width = estimator.arithmetic(rows, cols).bytes();
-                let decoded = rows as u64 * cols as u64 * width;
+                let copied = if layer.is_stored_as_read() {
+                    0
+                } else {
+                    tensor.dtype.bytes() as u64
+                };
+                let decoded = rows as u64 * cols as u64 * (width + copied);
                 Some(decomposition_bytes(rows, cols, estimator) + decoded)
             }
             Form::Vector | Form::NotAMatrix(_) => None,
