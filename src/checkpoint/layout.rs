@@ -77,14 +77,25 @@ impl Checkpoint {
 }
 
 /// Readable tensors of both sides that have no partner of the same name and shape.
-fn unmatched<'a>(base: &'a Checkpoint, tuned: &'a Checkpoint) -> (Vec<&'a Tensor>, Vec<&'a Tensor>) {
+fn unmatched<'a>(
+    base: &'a Checkpoint,
+    tuned: &'a Checkpoint,
+) -> (Vec<&'a Tensor>, Vec<&'a Tensor>) {
     let names = |checkpoint: &'a Checkpoint| -> BTreeSet<&'a str> {
         checkpoint.tensors.keys().map(String::as_str).collect()
     };
     let pairing = pair_names(&names(base), &names(tuned));
     let mut lonely: (Vec<&Tensor>, Vec<&Tensor>) = (
-        pairing.base_only.iter().filter_map(|name| base.tensor(name)).collect(),
-        pairing.tuned_only.iter().filter_map(|name| tuned.tensor(name)).collect(),
+        pairing
+            .base_only
+            .iter()
+            .filter_map(|name| base.tensor(name))
+            .collect(),
+        pairing
+            .tuned_only
+            .iter()
+            .filter_map(|name| tuned.tensor(name))
+            .collect(),
     );
     for (base_name, tuned_name) in &pairing.pairs {
         if let (Some(before), Some(after)) = (base.tensor(base_name), tuned.tensor(tuned_name))
@@ -253,7 +264,10 @@ impl Place {
             ..*span
         };
         let bytes = checkpoint.span_bytes(&self.tensor.name, span)?;
-        let runs = Runs { start: 0, ..self.runs };
+        let runs = Runs {
+            start: 0,
+            ..self.runs
+        };
         // One run is the whole of what was read.
         Ok(match runs.count {
             1 => bytes,

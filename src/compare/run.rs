@@ -70,7 +70,8 @@ pub fn compare_part(
     let base = laid_out.as_ref().map_or(base, |laid_out| &laid_out.base);
     let mut prepared = prepare(base, tuned);
     if let Some(LaidOut { tensors, .. }) = laid_out {
-        let note = format!("; put {tensors} tensors of the base into the tuned checkpoint's layout");
+        let note =
+            format!("; put {tensors} tensors of the base into the tuned checkpoint's layout");
         prepared.name_map.push_str(&note);
     }
     let costs: Vec<u128> = prepared.pairs.iter().map(TensorPair::cost).collect();

@@ -32,7 +32,10 @@ pub fn logical_layer(layer: &LayerSource) -> Option<(LogicalLayer, usize)> {
         AttentionQ | AttentionK | AttentionV | MlpGate | MlpUp => {
             // The leaf is the last module of `x.q_proj.weight`, and no module of `x.in_proj_weight`.
             let holders = modules.iter().filter(|module| **module != leaf);
-            holders.map(|module| module.len() + 1).sum::<usize>().checked_sub(1)?
+            holders
+                .map(|module| module.len() + 1)
+                .sum::<usize>()
+                .checked_sub(1)?
         }
         _ => return None,
     };

@@ -148,6 +148,7 @@ const ROLES: &[(&str, &str, Role)] = &[
     ("shared_mlp", "output_linear", Role::MlpDown),
     ("block_sparse_moe", "gate", Role::Router),
     ("mlp", "gate", Role::Router),
+    ("router", "layer", Role::Router),
     ("", "router", Role::Router),
     ("", "shared_expert_gate", Role::Router),
     // Feed-forward.

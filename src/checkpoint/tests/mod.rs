@@ -6,6 +6,7 @@
 mod decode;
 mod files;
 mod header;
+mod layout;
 mod open;
 mod pair;
 mod quantised;

@@ -1,14 +1,20 @@
-use crate::layer::{Form, LayerSource, Part, Role, Scope, describe, is_buffer, layers_of};
+use crate::layer::{
+    Architecture, Form, LayerSource, Part, Role, Scope, describe, is_buffer, layers_of,
+};
 
 fn only(name: &str, shape: &[usize]) -> LayerSource {
-    let mut layers = layers_of(name, shape);
+    let mut layers = layers_of(name, shape, &Architecture::default());
     assert_eq!(layers.len(), 1, "{name}");
     layers.remove(0)
 }
 
 #[test]
 fn a_tensor_of_experts_is_one_matrix_for_each() {
-    let layers = layers_of("model.layers.3.mlp.experts.down_proj", &[4, 48, 32]);
+    let layers = layers_of(
+        "model.layers.3.mlp.experts.down_proj",
+        &[4, 48, 32],
+        &Architecture::default(),
+    );
     assert_eq!(layers.len(), 4);
     let last = &layers[3];
     assert_eq!(

@@ -1,3 +1,5 @@
 mod families;
 mod form;
 mod pair;
+mod part;
+mod split;

@@ -106,6 +106,66 @@ fn unrelated_names_pair_nothing() {
     assert_eq!(pairing.name_map, "names equal");
 }
 
+#[test]
+fn parts_of_a_multimodal_model_meet_though_their_wrappers_differ() {
+    let pairing = pair(
+        &[
+            "lm_head.weight",
+            "model.layers.0.self_attn.q_proj.weight",
+            "model.norm.weight",
+            "visual.blocks.0.attn.qkv.weight",
+        ],
+        &[
+            "lm_head.weight",
+            "model.language_model.layers.0.self_attn.q_proj.weight",
+            "model.language_model.norm.weight",
+            "model.visual.blocks.0.attn.qkv.weight",
+        ],
+    );
+    assert_eq!(pairing.pairs.len(), 4, "{pairing:?}");
+    assert!(pairing.name_map.starts_with("stripped every wrapper"));
+}
+
+#[test]
+fn names_on_disk_meet_those_in_memory() {
+    for (base, tuned) in [
+        (
+            "vit.encoder.layer.0.attention.attention.query.weight",
+            "vit.layers.0.attention.q_proj.weight",
+        ),
+        (
+            "vit.encoder.layer.0.attention.output.dense.bias",
+            "vit.layers.0.attention.o_proj.bias",
+        ),
+        (
+            "vit.encoder.layer.0.output.dense.weight",
+            "vit.layers.0.mlp.fc2.weight",
+        ),
+        ("embed_out.weight", "lm_head.weight"),
+        (
+            "model.layers.0.block_sparse_moe.gate.weight",
+            "model.layers.0.mlp.gate.weight",
+        ),
+    ] {
+        assert_eq!(pairs(&pair(&[base], &[tuned])), [(base, tuned)]);
+        assert_eq!(pairs(&pair(&[tuned], &[base])), [(tuned, base)]);
+    }
+}
+
+#[test]
+fn old_spellings_are_not_touched_where_the_names_are_equal() {
+    let names = [
+        "bert.encoder.layer.0.output.dense.weight",
+        "embed_out.weight",
+    ];
+    assert_eq!(pair(&names, &names).name_map, "names equal");
+    let both = ["embed_out.weight", "lm_head.weight"];
+    assert_eq!(
+        pairs(&pair(&both, &["lm_head.weight"])),
+        [(both[1], both[1])]
+    );
+}
+
 proptest! {
     #[test]
     fn every_name_is_used_exactly_once(
