@@ -46,13 +46,24 @@ impl Selector {
     /// Whether the layer is selected. A glob that matches a fused tensor matches its parts too. `block` is the index that its name shows, `blocks` how many
     /// blocks the model has. A layer outside the blocks is in no depth band.
     pub fn matches(&self, name: &LayerName, role: Role, block: Option<u32>, blocks: u32) -> bool {
-        let named =
-            self.globs.is_empty() || name.with_wholes().any(|name| self.matcher.is_match(name));
+        let named = self.globs.is_empty() || self.names(name);
         let cast = self.roles.is_empty() || self.roles.contains(&role);
         let placed = self
             .depth
             .is_none_or(|depth| block.is_some_and(|block| depth.contains(block, blocks)));
         named && cast && placed
+    }
+
+    /// Whether a glob matches the layer, or the fused tensor that it is a part of.
+    pub fn names(&self, name: &LayerName) -> bool {
+        name.with_wholes().any(|name| self.matcher.is_match(name))
+    }
+
+    /// Indices of the globs that match the layer, or the fused tensor that it is a part of.
+    pub fn globs_of(&self, name: &LayerName) -> BTreeSet<usize> {
+        name.with_wholes()
+            .flat_map(|name| self.matcher.matches(name))
+            .collect()
     }
 
     /// Whether layers are picked by name or role, so that a head or pooler that matches was meant.

@@ -1,5 +1,7 @@
 //! The policy's rules against the layers.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, FindingLimit, UndefinedCount, aggregate};
 use crate::code::{FindingCode, Level};
 use crate::compare::{Comparison, LayerComparison, LayerKind};
@@ -78,14 +80,12 @@ fn unused(rule: &Rule, selected: &[&LayerComparison], comparison: &Comparison) -
         origin: Some(rule.origin.clone()),
         ..Finding::plain(FindingCode::UnusedRule, &rule.id, level, message)
     };
-    let dead_globs = rule.select.globs.iter().enumerate().filter(|(index, _)| {
-        !comparison.layers.iter().any(|layer| {
-            rule.select
-                .matcher
-                .matches(layer.name.as_str())
-                .contains(index)
-        })
-    });
+    let layers = comparison.layers.iter();
+    let live: BTreeSet<usize> = layers
+        .flat_map(|layer| rule.select.globs_of(&layer.name))
+        .collect();
+    let globs = rule.select.globs.iter().enumerate();
+    let dead_globs = globs.filter(|(index, _)| !live.contains(index));
     let mut findings: Vec<Finding> = dead_globs
         .map(|(_, glob)| {
             finding(format!(

@@ -57,7 +57,7 @@ fn matches(waiver: &Waiver, finding: &Finding, comparison: &Comparison, blocks: 
             match layer {
                 Some(layer) => waiver.select.matches(name, layer.role, layer.block, blocks),
                 // A tensor that is missing or was skipped has no role; its name can still match.
-                None => everything || waiver.select.matcher.is_match(name.as_str()),
+                None => everything || waiver.select.names(name),
             }
         }
     }

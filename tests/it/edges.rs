@@ -160,7 +160,7 @@ fn one_rescaled_layer_is_seen() {
     judged.has("spectral-norm-growth", &[(Some(QUERY), "fail")]);
 }
 
-/// A fused projection is one matrix in this version; a third of it that is new is a large update.
+/// A fused projection of unknown layout is one matrix; a third of it that is new is a large update.
 #[test]
 fn a_new_part_of_a_fused_tensor_does_not_pass_unseen() {
     let name = "model.layers.0.self_attn.qkv_proj.weight";
