@@ -43,6 +43,7 @@ pub(super) fn prepare<'a>(base: &'a Checkpoint, tuned: &'a Checkpoint) -> Prepar
             prepared.meet(before, after, agreed_layers(after, &architectures));
         }
     }
+    prepared.tell_of_fused();
     let mut paired_unread = std::collections::BTreeSet::new();
     for (base_name, tuned_name) in &pairing.unread {
         paired_unread.insert(tuned_name.as_str());
@@ -124,6 +125,20 @@ impl<'a> Prepared<'a> {
             tensor: tensor.to_owned(),
             reason: reason.into(),
         });
+    }
+
+    /// Says which fused tensors were left whole.
+    fn tell_of_fused(&mut self) {
+        let layers = self.pairs.iter().flat_map(|pair| &pair.layers);
+        let mut left = layers.filter(|layer| layer.is_left_fused());
+        if let Some(first) = left.next() {
+            let count = 1 + left.count();
+            let note = format!(
+                "; fused matrices left whole because their layout is not known: {count}, such as `{}`",
+                first.name
+            );
+            self.name_map.push_str(&note);
+        }
     }
 
     fn meet(&mut self, before: &'a Tensor, after: &'a Tensor, mut layers: Vec<LayerSource>) {

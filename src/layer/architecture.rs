@@ -18,7 +18,8 @@ pub struct Architecture {
     pub(super) head_size: Option<usize>,
     pub(super) intermediate_size: Option<usize>,
     pub(super) multi_query: Option<bool>,
-    pub(super) new_decoder_architecture: Option<bool>,
+    /// Falcon's `new_decoder_architecture`.
+    pub(super) new_decoder: Option<bool>,
     /// Rows of a head's keys that see no position, and of its values (multi-head latent attention).
     pub(super) plain_key_size: Option<usize>,
     pub(super) value_size: Option<usize>,
@@ -47,6 +48,7 @@ impl Architecture {
             key_value_heads: number(&[
                 "num_key_value_heads",
                 "num_kv_heads",
+                "n_head_kv",
                 "multi_query_group_num",
             ])
             .or_else(|| {
@@ -56,7 +58,7 @@ impl Architecture {
             head_size: number(&["head_dim", "kv_channels"]).or_else(even_share),
             intermediate_size: number(&["intermediate_size"]),
             multi_query: flag("multi_query"),
-            new_decoder_architecture: flag("new_decoder_architecture"),
+            new_decoder: flag("new_decoder_architecture"),
             plain_key_size: number(&["qk_nope_head_dim"]),
             value_size: number(&["v_head_dim"]),
         }

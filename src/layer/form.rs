@@ -32,6 +32,14 @@ pub struct LayerSource {
 }
 
 impl LayerSource {
+    /// A matrix of no role because several projections share it in a layout that is not known.
+    pub fn is_left_fused(&self) -> bool {
+        let (_, leaf) = modules_and_leaf(&self.tensor);
+        matches!(self.form, Form::Matrix { .. })
+            && self.traits.role == Role::Other
+            && split::is_fused(leaf)
+    }
+
     /// Whether its values lie together in the order in which they are read, so that none is copied.
     pub fn is_stored_as_read(&self) -> bool {
         let together = match self.part {
@@ -88,7 +96,7 @@ impl Form {
                 rows: cols,
                 cols: rows,
             },
-            form => form,
+            Self::Matrix { .. } | Self::Vector | Self::NotAMatrix(_) => self,
         }
     }
 }

@@ -33,6 +33,15 @@ const PART_WRAPPERS: &[&str] = &["thinker."];
 /// Old spellings on disk and those that a model has in memory now, which some writers store. Source: the
 /// renamings of `transformers` 5. Applied to both sides, in this order.
 const SPELLINGS: &[(&str, &str)] = &[
+    (
+        ".block_sparse_moe.input_linear.weight.",
+        ".mlp.experts.gate_up_proj.",
+    ),
+    (
+        ".block_sparse_moe.output_linear.weight.",
+        ".mlp.experts.down_proj.",
+    ),
+    (".router.layer.", ".router."),
     (".block_sparse_moe.", ".mlp."),
     (".attention.attention.query.", ".attention.q_proj."),
     (".attention.attention.key.", ".attention.k_proj."),

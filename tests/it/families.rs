@@ -135,6 +135,8 @@ fn a_split_that_two_configs_disagree_on_is_not_made() {
     let judged = judge(&base, &fewer_keys(base.tuned(0.01), 48));
     assert_eq!(judged.layer(QKV)["shape"], json!([3 * WIDTH, WIDTH]));
     assert_eq!(judged.layer(QKV)["role"], "other");
+    let name_map = judged.report["coverage"]["name_map"].as_str().unwrap();
+    assert!(name_map.contains("left whole because their layout is not known: 1"));
     // A side without a config follows the other one.
     let mut silent = base.tuned(0.01);
     silent.config = None;

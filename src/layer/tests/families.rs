@@ -1,7 +1,9 @@
 //! Every name of the families in `tests/families.txt` against its reviewed traits.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use crate::fs;
 use crate::layer::{Architecture, Form, LayerSource, Role, Scope, layers_of};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/families.txt");
@@ -57,8 +59,8 @@ fn table_from(stored: &str) -> String {
     let mut last = String::new();
     for line in stored.lines() {
         if line.is_empty() || line.starts_with('#') {
-            if let Some(at) = line.find('{') {
-                let config = serde_json::from_str(&line[at..]).unwrap();
+            if let Some((_, facts)) = line.split_once('{') {
+                let config = serde_json::from_str(&format!("{{{facts}")).unwrap();
                 architecture = Architecture::of_config(&config);
             }
             last.clear();
@@ -82,11 +84,11 @@ fn table_from(stored: &str) -> String {
 
 #[test]
 fn every_name_of_the_families_has_its_reviewed_traits() {
-    let stored = std::fs::read_to_string(PATH).unwrap();
+    let stored = fs::read_to_string(Path::new(PATH)).unwrap();
     let table = table_from(&stored);
     assert!(table.lines().count() > 600, "only a part of the table");
     if std::env::var_os("TUNEGATE_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(PATH, &table).unwrap();
+        fs::write_atomic(Path::new(PATH), table.as_bytes()).unwrap();
         return;
     }
     for (found, expected) in table.lines().zip(stored.lines()) {
@@ -109,7 +111,7 @@ fn no_matrix_of_a_language_model_is_left_without_a_role() {
         "mixer",
         "no config",
     ];
-    let stored = std::fs::read_to_string(PATH).unwrap();
+    let stored = fs::read_to_string(Path::new(PATH)).unwrap();
     let mut section = "";
     for line in stored.lines() {
         if line.starts_with('#') {

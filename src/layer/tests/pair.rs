@@ -143,6 +143,10 @@ fn names_on_disk_meet_those_in_memory() {
         ),
         ("embed_out.weight", "lm_head.weight"),
         (
+            "model.layers.0.block_sparse_moe.input_linear.weight",
+            "model.layers.0.mlp.experts.gate_up_proj",
+        ),
+        (
             "model.layers.0.block_sparse_moe.gate.weight",
             "model.layers.0.mlp.gate.weight",
         ),

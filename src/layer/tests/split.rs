@@ -189,6 +189,14 @@ fn groups_of_falcon_40b_and_internlm2_hold_their_queries_then_key_and_value() {
         &falcon,
         &expected,
     );
+    let old_falcon =
+        json!({"model_type": "RefinedWeb", "hidden_size": 32, "n_head": 4, "n_head_kv": 2});
+    check(
+        "h.0.self_attention.query_key_value.weight",
+        [64, WIDTH],
+        &old_falcon,
+        &expected,
+    );
     let internlm = json!({"model_type": "internlm2", "hidden_size": 32, "num_attention_heads": 4,
         "num_key_value_heads": 2});
     check(

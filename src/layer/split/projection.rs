@@ -1,31 +1,7 @@
-//! How fused projections are put together: which rows or columns are queries, keys, values, gate, up.
-//!
-//! A tensor is split only where its name, the model's type and the numbers of the config all agree on
-//! one layout and the numbers add up to the shape; otherwise it stays one matrix. Source of the
-//! layouts: the forward passes of the models in `transformers` (Apache-2.0), read, not copied.
+//! The layouts of matrices that hold more than one projection.
 
-use crate::layer::{Architecture, Role, Runs};
-
-/// One part of a fused matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece {
-    /// Shown in brackets behind the tensor's name.
-    pub(super) label: &'static str,
-    /// As outside of experts and heads.
-    pub(super) role: Role,
-    /// Of the matrix's elements.
-    pub(super) runs: Runs,
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-}
-
-type Label = (&'static str, Role);
-
-const QUERY: Label = ("q", Role::AttentionQ);
-const KEY: Label = ("k", Role::AttentionK);
-const VALUE: Label = ("v", Role::AttentionV);
-const GATE: Label = ("gate", Role::MlpGate);
-const UP: Label = ("up", Role::MlpUp);
+use super::pieces::{GATE, KEY, Piece, QUERY, UP, VALUE, side_by_side, stacked};
+use crate::layer::Architecture;
 
 /// Models whose `Conv1D` modules store [in, out].
 const INPUT_FIRST: &[&str] = &[
@@ -64,53 +40,36 @@ const VISION_QKV: &[&str] = &[
     "vitdet",
 ];
 
-/// Models whose 3-D experts hold [gate, up] one after the other.
-const STACKED_EXPERTS: &[&str] = &[
-    "deepseek_v2",
-    "deepseek_v3",
-    "dots1",
-    "ernie4_5_moe",
-    "flex_olmo",
-    "glm4_moe",
-    "glm4v_moe",
-    "granitemoe",
-    "granitemoehybrid",
-    "granitemoeshared",
-    "hunyuan_v1_moe",
-    "jamba",
-    "lfm2_moe",
-    "llama4",
-    "llama4_text",
-    "longcat_flash",
-    "minimax",
-    "mixtral",
-    "olmoe",
-    "openai_privacy_filter",
-    "phimoe",
-    "qwen2_moe",
-    "qwen3_5_moe",
-    "qwen3_moe",
-    "qwen3_next",
-    "qwen3_omni_moe",
-    "qwen3_vl_moe",
-];
-
-/// Models whose 3-D experts are stored [in, out].
-const INPUT_FIRST_EXPERTS: &[&str] = &["gpt_oss", "llama4", "llama4_text", "openai_privacy_filter"];
-
-/// Models of which both orientations of 3-D experts are in use.
-const EITHER_ORIENTATION: &[&str] = &["qwen3_vl_moe"];
-
 const GRANITE: &[&str] = &["granitemoe", "granitemoehybrid", "granitemoeshared"];
 
+/// Names of modules that hold more than one projection in some model.
+const FUSED: &[&str] = &[
+    "W_pack",
+    "Wi",
+    "Wqkv",
+    "c_attn",
+    "gate_up_proj",
+    "in_proj_weight",
+    "kv_b_proj",
+    "qkv",
+    "qkv_proj",
+    "query_key_value",
+    "wqkv",
+];
+
+/// Whether a module of that name holds more than one projection.
+pub(in crate::layer) fn is_fused(leaf: &str) -> bool {
+    FUSED.contains(&leaf)
+}
+
 /// Whether a matrix that is no expert is stored [in, out].
-pub(super) fn is_input_first(leaf: &str, architecture: &Architecture) -> bool {
+pub(in crate::layer) fn is_input_first(leaf: &str, architecture: &Architecture) -> bool {
     CONV1D.contains(&leaf) && architecture.is_any(INPUT_FIRST)
 }
 
 /// The parts of a fused matrix of `rows` x `cols`; `None` where it is none, or its layout is not
 /// known.
-pub(super) fn split(
+pub(in crate::layer) fn split(
     leaf: &str,
     modules: &[&str],
     (rows, cols): (usize, usize),
@@ -168,7 +127,7 @@ fn query_key_value(rows: usize, cols: usize, architecture: &Architecture) -> Opt
         by_groups(rows, cols, architecture)
     } else if !architecture.is_any(FALCON) {
         None
-    } else if architecture.new_decoder_architecture == Some(true) {
+    } else if architecture.new_decoder == Some(true) || architecture.is_any(&["RefinedWeb"]) {
         by_groups(rows, cols, architecture)
     } else {
         one_key_or_each_head(rows, cols, architecture)
@@ -270,141 +229,7 @@ fn halves(rows: usize, cols: usize, architecture: &Architecture) -> Option<Vec<P
     stacked(&[(GATE, rows / 2), (UP, rows / 2)], 1, rows, cols)
 }
 
-/// How one expert of a 3-D tensor is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ExpertLayout {
-    /// [in, out].
-    pub(super) input_first: bool,
-    /// Empty where the expert is one matrix.
-    pub(super) pieces: Vec<Piece>,
-}
-
-/// The layout of each expert of `rows` x `cols`.
-pub(super) fn expert_layout(
-    leaf: &str,
-    (rows, cols): (usize, usize),
-    architecture: &Architecture,
-) -> ExpertLayout {
-    let whole = |input_first| ExpertLayout {
-        input_first,
-        pieces: Vec::new(),
-    };
-    let fused = matches!(leaf, "gate_up_proj" | "input_linear");
-    // Inputs of gate and up are as long as the model is wide; so are the outputs of down.
-    let Some(input_first) = orientation(
-        if fused { (rows, cols) } else { (cols, rows) },
-        architecture,
-    ) else {
-        return whole(false);
-    };
-    if !fused {
-        return whole(input_first && matches!(leaf, "down_proj" | "output_linear"));
-    }
-    let pieces = if rows.checked_mul(cols).is_none() {
-        None
-    } else if architecture.is_any(&["gpt_oss"]) {
-        alternating(input_first, rows, cols)
-    } else if !architecture.is_any(STACKED_EXPERTS) {
-        None
-    } else if input_first {
-        side_by_side(&[(GATE, cols / 2), (UP, cols / 2)], rows, cols)
-    } else {
-        stacked(&[(GATE, rows / 2), (UP, rows / 2)], 1, rows, cols)
-    };
-    ExpertLayout {
-        input_first,
-        pieces: pieces.unwrap_or_default(),
-    }
-}
-
-/// Whether an expert of that shape is stored [in, out], `first` and `second` being the sides of which
-/// one is the model's width: `first` if it is. `None` where the shape and the type do not tell.
-fn orientation((first, second): (usize, usize), architecture: &Architecture) -> Option<bool> {
-    let width = architecture.hidden_size?;
-    let either = architecture.is_any(EITHER_ORIENTATION);
-    match (first == width, second == width) {
-        (true, false) => Some(true),
-        (false, true) => Some(false),
-        (true, true) if !either && architecture.is_known() => {
-            Some(architecture.is_any(INPUT_FIRST_EXPERTS))
-        }
-        (true, true) | (false, false) => None,
-    }
-}
-
-/// gpt-oss: every other output is a gate.
-fn alternating(input_first: bool, rows: usize, cols: usize) -> Option<Vec<Piece>> {
-    let elements = rows.checked_mul(cols)?;
-    if !input_first {
-        return stacked(&[(GATE, 1), (UP, 1)], rows / 2, rows, cols);
-    }
-    (cols % 2 == 0 && cols > 0).then(|| {
-        [(0, GATE), (1, UP)]
-            .map(|(first, (label, role))| Piece {
-                label,
-                role,
-                runs: Runs::every_other(first, elements),
-                rows,
-                cols: cols / 2,
-            })
-            .to_vec()
-    })
-}
-
 /// Number of query heads, and rows of each.
 fn heads_of(architecture: &Architecture) -> Option<(usize, usize)> {
     architecture.heads.zip(architecture.head_size)
-}
-
-/// Parts of so many rows each, one after the other, in each of `groups` groups. `None` unless they
-/// make up all rows.
-fn stacked(
-    parts: &[(Label, usize)],
-    groups: usize,
-    rows: usize,
-    cols: usize,
-) -> Option<Vec<Piece>> {
-    let group_rows = total(parts)?;
-    if group_rows == 0 || group_rows.checked_mul(groups)? != rows {
-        return None;
-    }
-    let mut first = 0;
-    let mut pieces = Vec::new();
-    for ((label, role), size) in parts {
-        pieces.push(Piece {
-            label,
-            role: *role,
-            runs: Runs::rows_of_groups(first, *size, group_rows, groups, cols),
-            rows: size * groups,
-            cols,
-        });
-        first += size;
-    }
-    Some(pieces)
-}
-
-/// Parts of so many columns each, one beside the other. `None` unless they make up all columns.
-fn side_by_side(parts: &[(Label, usize)], rows: usize, cols: usize) -> Option<Vec<Piece>> {
-    if total(parts)? != cols || cols == 0 {
-        return None;
-    }
-    let mut first = 0;
-    let mut pieces = Vec::new();
-    for ((label, role), width) in parts {
-        pieces.push(Piece {
-            label,
-            role: *role,
-            runs: Runs::columns(first, *width, rows, cols),
-            rows,
-            cols: *width,
-        });
-        first += width;
-    }
-    Some(pieces)
-}
-
-fn total(parts: &[(Label, usize)]) -> Option<usize> {
-    parts
-        .iter()
-        .try_fold(0_usize, |total, (_, size)| total.checked_add(*size))
 }
