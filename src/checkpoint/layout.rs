@@ -57,8 +57,11 @@ impl Checkpoint {
             .filter_map(|tensor| plan(tensor, &architecture, &places))
             .collect();
         plans.retain(|plan| {
-            let name = &plan.tensor.name;
-            plan.sources.contains_key(name) || !self.tensors.contains_key(name)
+            // A name that is taken is free where its tensor is used up and had another shape.
+            let Plan { tensor, sources } = plan;
+            self.tensors
+                .get(&tensor.name)
+                .is_none_or(|own| sources.contains_key(&own.name) && own.shape != tensor.shape)
         });
         keep_what_uses_all(&mut plans);
         if plans.is_empty() {

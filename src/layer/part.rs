@@ -168,10 +168,10 @@ impl Part {
 pub fn transpose(bytes: &[u8], rows: usize, cols: usize, width: usize) -> Vec<u8> {
     /// Rows and columns that are moved at a time, so that both sides stay in the cache.
     const TILE: usize = 32;
-    let mut transposed = vec![0; bytes.len()];
     if width == 0 || bytes.len() != rows * cols * width {
         return Vec::new();
     }
+    let mut transposed = vec![0; bytes.len()];
     for first_row in (0..rows).step_by(TILE) {
         for first_col in (0..cols).step_by(TILE) {
             for row in first_row..rows.min(first_row + TILE) {

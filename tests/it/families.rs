@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cmd::{Judged, Pair, judge};
+use crate::support::cmd::{Judged, Pair, judge, run};
 use crate::support::dtype::Dtype;
 use crate::support::random::Random;
+use crate::support::repository;
 use crate::support::spectrum::Spectrum;
 use crate::support::tiny::{DOWN, TinyCheckpoint, TinyTensor, WIDTH, narrow};
 
@@ -318,4 +319,35 @@ fn parts_in_half_precision_are_cut_where_their_bytes_are() {
     );
     let own = numbers(&apart, &format!("{ATTENTION}.v_proj.weight"));
     assert_eq!(own, numbers(&together, &format!("{QKV}[v]")));
+}
+
+/// Every family that a library writes in two ways: see the folder's README.
+#[test]
+fn models_as_the_hub_has_them_are_those_that_the_library_has_in_memory() {
+    for (family, layers) in [
+        ("gpt_neox", 18),
+        ("mixtral", 19),
+        ("qwen2_vl", 36),
+        ("vit", 22),
+    ] {
+        let folder = repository("tests/fixtures/families").join(family);
+        for (base, tuned) in [("disk", "memory"), ("memory", "disk")] {
+            let path = |name: &str| folder.join(name).display().to_string();
+            let (base, tuned) = (path(base), path(tuned));
+            let ran = run(&[
+                "check", "--base", &base, "--tuned", &tuned, "--format", "json",
+            ]);
+            let judged = Judged {
+                report: ran.json(),
+                code: ran.code,
+            };
+            assert_eq!(
+                judged.message("no-op"),
+                format!("every one of {layers} compared tensors equals the base")
+            );
+            let codes = judged.report["findings"].as_array().unwrap().len();
+            assert_eq!(codes, 1, "{:#}", judged.report["findings"]);
+            assert_eq!(judged.report["coverage"]["parameters_share"], 1.0);
+        }
+    }
 }
