@@ -1,8 +1,7 @@
 //! What a layer is, whatever its tensor is called and however it is stored.
 
 use crate::layer::naming::modules_and_leaf;
-use crate::layer::pair::modern_name;
-use crate::layer::{LayerSource, Role};
+use crate::layer::{LayerSource, Role, modern_name};
 
 /// A linear map of the model: base and tuned may store it in tensors of different layouts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

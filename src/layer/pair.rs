@@ -149,8 +149,9 @@ fn modern_map<'a>(names: &BTreeSet<&'a str>) -> Option<CanonicalMap<'a>> {
     })
 }
 
-/// A name without any wrapper before it, in today's spelling.
-pub(super) fn modern_name(name: &str) -> String {
+/// A name without any wrapper before it, in today's spelling: what a tensor on disk and its parameter in
+/// memory have in common. Apply it to both.
+pub fn modern_name(name: &str) -> String {
     let mut rest = name;
     while let Some(inner) = PREFIXES
         .iter()
