@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::checkpoint::HeaderError;
+use crate::checkpoint::{AdapterError, HeaderError};
 use crate::fs::FsError;
 
 /// No verdict is possible. A checkpoint that can be read but is damaged carries
@@ -44,6 +44,12 @@ pub enum CheckpointError {
     Gguf { path: PathBuf, file: String },
     #[error("cannot read checkpoint `{}`: it is an adapter (`{file}`), not a model", path.display())]
     Adapter { path: PathBuf, file: String },
+    #[error("cannot use adapter `{reference}`")]
+    AdapterUnusable {
+        reference: String,
+        #[source]
+        source: Box<AdapterError>,
+    },
     #[error("cannot read tensor `{tensor}`: {bytes} bytes do not fit into memory")]
     TooLarge { tensor: String, bytes: u64 },
     #[error("cannot read part of tensor `{tensor}`: it has no {part}")]
@@ -51,6 +57,13 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    pub(super) fn adapter(reference: &str, problem: AdapterError) -> Self {
+        Self::AdapterUnusable {
+            reference: reference.to_owned(),
+            source: Box::new(problem),
+        }
+    }
+
     /// What the user can do about it: one imperative sentence.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -73,9 +86,8 @@ impl CheckpointError {
             Self::Gguf { .. } => Some(
                 "judge the safetensors repository that it was made from, or convert it: `from_pretrained(folder, gguf_file=NAME)`, then `save_pretrained` of transformers",
             ),
-            Self::Adapter { .. } => Some(
-                "merge the adapter into its base first (`merge_and_unload()` of PEFT): adapters are not supported yet by this version",
-            ),
+            Self::Adapter { .. } => Some("name it together with its base, as `BASE+ADAPTER`"),
+            Self::AdapterUnusable { source, .. } => source.hint(),
             Self::NoWeights { .. } | Self::NotACheckpoint { .. } => {
                 Some("pass the folder that holds `model.safetensors` or its shards")
             }

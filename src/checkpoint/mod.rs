@@ -12,6 +12,7 @@
 //! reason. Format: <https://github.com/huggingface/safetensors#format>.
 #![warn(clippy::indexing_slicing)]
 
+mod adapter;
 mod decode;
 mod dtype;
 mod error;
@@ -29,6 +30,7 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
+pub use self::adapter::{Adapter, AdapterError, AdapterModule, AdapterModules, LowRankUpdate};
 pub use self::decode::{decode_f32, decode_f64, to_f32, to_f64};
 pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;

@@ -43,6 +43,13 @@ impl Checkpoint {
         checkpoint.tokenizer = side::tokenizer_hashes(&layout.folder)?;
         Ok(checkpoint)
     }
+
+    /// Opens the tensors of one file, whatever lies beside it.
+    pub(super) fn open_file(file: ShardFile, reference: &str) -> Result<Self, CheckpointError> {
+        let mut builder = Builder::new(None);
+        builder.add(file)?;
+        Ok(builder.finish(reference))
+    }
 }
 
 #[derive(Debug)]

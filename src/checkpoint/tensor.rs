@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::checkpoint::adapter::Adapted;
 use crate::checkpoint::{CheckpointError, Dtype, side};
 use crate::fs::FsError;
 use crate::layer::{Architecture, LayerSource, layers_of, natural_order};
@@ -73,6 +74,11 @@ pub(super) trait Derive: std::fmt::Debug + Send + Sync {
         _tensor: &Tensor,
     ) -> Result<Option<Vec<f64>>, CheckpointError> {
         Ok(None)
+    }
+
+    /// The update behind it, where an adapter made it.
+    fn adapted(&self) -> Option<&Adapted> {
+        None
     }
 }
 

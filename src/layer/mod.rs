@@ -27,7 +27,7 @@ pub use self::form::{Form, LayerSource, layers_of};
 pub use self::logical::{LogicalLayer, logical_layer};
 pub use self::naming::{LayerTraits, describe, head_word, is_buffer};
 pub use self::order::natural_order;
-pub use self::pair::{NamePairing, modern_name, pair_names};
+pub use self::pair::{NamePairing, modern_name, pair_names, without_wrappers};
 pub use self::part::{Part, Runs, transpose};
 pub use self::role::Role;
 pub use self::tied::{TiedAlias, tied_embedding};

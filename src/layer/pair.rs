@@ -263,3 +263,12 @@ fn sentence(base: &str, tuned: &str) -> String {
         (_, _) => format!("stripped `{base}` from base and `{tuned}` from tuned"),
     }
 }
+
+/// A name without the prefixes that wrappers put before it.
+pub fn without_wrappers(name: &str) -> &str {
+    let mut rest = name;
+    while let Some(inner) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        rest = inner;
+    }
+    rest
+}

@@ -1,0 +1,177 @@
+//! Adapters: what PEFT and MLX save beside a frozen base, and the weights that merging them gives.
+//!
+//! ```text
+//! adapter_config.json --config--> Settings --\
+//! adapter_model.safetensors --names--> modules --attach (aliases)--> base tensor + updates --> Derived
+//! ```
+//!
+//! [`Adapter::open`] reads the configuration and the header; [`Checkpoint::with_adapter`] finds the base's
+//! tensor of every module and checks ranks and shapes; the weights are computed one tensor at a time,
+//! whenever they are read, in f32 and rounded to the dtype of the base, as `merge_and_unload` of PEFT
+//! does. Nothing of an adapter is passed over: a tensor that is not understood, or a module without a
+//! tensor in the base, is an error.
+//!
+//! Sources: PEFT 0.21 (`tuners/lora/layer.py`, `variants.py`, `tuners/trainable_tokens`), mlx-lm
+//! (`tuner/lora.py`, `tuner/dora.py`).
+
+mod adapt;
+mod aliases;
+mod attach;
+mod config;
+mod encode;
+mod error;
+mod fit;
+mod low_rank;
+mod merged;
+mod names;
+mod spectra;
+#[cfg(test)]
+mod tests;
+mod update;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use error::AdapterError;
+pub use low_rank::LowRankUpdate;
+pub(in crate::checkpoint) use merged::Adapted;
+pub use spectra::{AdapterModule, AdapterModules};
+
+use self::config::{Settings, Writer};
+use self::names::{Part, Place};
+use crate::checkpoint::shards::{self, ShardFile};
+use crate::checkpoint::{Checkpoint, CheckpointError, side};
+use crate::fs;
+
+const CONFIG: &str = "adapter_config.json";
+
+/// An adapter: its configuration, and its tensors by what they are to the model.
+#[derive(Debug)]
+pub struct Adapter {
+    reference: String,
+    settings: Settings,
+    /// The tensors of its file.
+    weights: Arc<Checkpoint>,
+    /// Names of tensors by module and part.
+    modules: BTreeMap<String, BTreeMap<Part, String>>,
+    /// Tensors that replace one of the model, by its name.
+    whole: BTreeMap<String, String>,
+    /// Tokenizer files of its folder with their SHA-256.
+    tokenizer: BTreeMap<String, String>,
+}
+
+impl Adapter {
+    /// Opens the adapter at `path`, its folder or its `.safetensors` file; `reference` is what the user
+    /// called it.
+    ///
+    /// # Errors
+    /// If a file is missing or cannot be read, or the configuration asks for something of which no
+    /// merged weights can be computed.
+    pub fn open(path: &Path, reference: &str) -> Result<Self, CheckpointError> {
+        let refused = |problem| CheckpointError::adapter(reference, problem);
+        let folder = if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(Path::new(""))
+        };
+        let config = shards::resolve(folder, CONFIG)?;
+        let config = config.ok_or_else(|| refused(AdapterError::NoConfig))?;
+        let settings = Settings::parse(&fs::read(&config)?).map_err(refused)?;
+        let shard = if path.is_dir() {
+            weight_file(folder, settings.writer, reference)?
+        } else {
+            let name = path.file_name().unwrap_or_default();
+            ShardFile {
+                name: name.to_string_lossy().into_owned(),
+                path: path.to_path_buf(),
+            }
+        };
+        let weights = Checkpoint::open_file(shard, reference)?;
+        let tokenizer = side::tokenizer_hashes(folder)?;
+        Self::sort(reference, settings, weights, tokenizer)
+    }
+
+    fn sort(
+        reference: &str,
+        settings: Settings,
+        weights: Checkpoint,
+        tokenizer: BTreeMap<String, String>,
+    ) -> Result<Self, CheckpointError> {
+        let mut modules: BTreeMap<String, BTreeMap<Part, String>> = BTreeMap::new();
+        let mut whole = BTreeMap::new();
+        let exists = |name: &str| {
+            weights.tensors().contains_key(name) || weights.skipped().contains_key(name)
+        };
+        for name in weights.tensors().keys().chain(weights.skipped().keys()) {
+            let before = match names::place(name, settings.writer, exists) {
+                Place::Of(module, part) => {
+                    let parts = modules.entry(module).or_default();
+                    parts.insert(part, name.clone())
+                }
+                Place::Whole(target) => whole.insert(target, name.clone()),
+                Place::Unknown => {
+                    let problem = "no part of an adapter that is known".to_owned();
+                    let tensor = name.clone();
+                    let problem = AdapterError::Tensor { tensor, problem };
+                    return Err(CheckpointError::adapter(reference, problem));
+                }
+            };
+            if let Some(other) = before {
+                let problem = format!("the same part as `{other}`");
+                let tensor = name.clone();
+                let problem = AdapterError::Tensor { tensor, problem };
+                return Err(CheckpointError::adapter(reference, problem));
+            }
+        }
+        Ok(Self {
+            reference: reference.to_owned(),
+            settings,
+            weights: Arc::new(weights),
+            modules,
+            whole,
+            tokenizer,
+        })
+    }
+
+    /// What the user called it.
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// The base as its trainer called it.
+    pub fn base_model(&self) -> Option<&str> {
+        self.settings.base_model.as_deref()
+    }
+
+    /// Fields of its configuration that this version does not know and that say something.
+    pub fn unknown_fields(&self) -> &[String] {
+        &self.settings.unknown_fields
+    }
+
+    fn refused(&self, problem: AdapterError) -> CheckpointError {
+        CheckpointError::adapter(&self.reference, problem)
+    }
+}
+
+/// The file with the weights; a pickle alone is refused.
+fn weight_file(
+    folder: &Path,
+    writer: Writer,
+    reference: &str,
+) -> Result<ShardFile, CheckpointError> {
+    let (file, pickle) = match writer {
+        Writer::Peft => ("adapter_model.safetensors", Some("adapter_model.bin")),
+        Writer::Mlx => ("adapters.safetensors", None),
+    };
+    if let Some(path) = shards::resolve(folder, file)? {
+        let name = file.to_owned();
+        return Ok(ShardFile { name, path });
+    }
+    let pickle = pickle.map(|name| folder.join(name));
+    let problem = match pickle.filter(|pickle| pickle.is_file()) {
+        Some(file) => AdapterError::Pickle { file },
+        None => AdapterError::NoWeights { file },
+    };
+    Err(CheckpointError::adapter(reference, problem))
+}
