@@ -69,9 +69,12 @@ pub struct CheckArgs {
     /// Base checkpoint: a folder or a .safetensors file; may be left out where the policy pins it
     #[arg(long, value_name = "REF", env = "TUNEGATE_BASE")]
     pub base: Option<String>,
-    /// Tuned checkpoint: a folder or a .safetensors file
+    /// Tuned checkpoint: a folder or a .safetensors file, an adapter on the base, or CHECKPOINT+ADAPTER
     #[arg(long, value_name = "REF", env = "TUNEGATE_TUNED")]
     pub tuned: String,
+    /// Adapter that the tuned checkpoint is said to contain: whether its merge is right is checked
+    #[arg(long, value_name = "REF", env = "TUNEGATE_ADAPTER")]
+    pub adapter: Option<String>,
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// Measure only share K of N (K from 1) and write it with --emit part=FILE, for `merge`
@@ -149,7 +152,7 @@ pub enum CheckFormat {
 
 #[derive(Debug, Args)]
 pub struct ScanArgs {
-    /// Checkpoint: a folder or a .safetensors file
+    /// Checkpoint: a folder or a .safetensors file, CHECKPOINT+ADAPTER, or an adapter by itself
     #[arg(value_name = "REF")]
     pub reference: String,
     /// Format of the table on stdout

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::emit::{self, Emit};
 use super::judged::{self, FORMATS, Format, Timings};
+use super::reference::{open_adapter, open_checkpoint, open_tuned};
 use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
 use crate::checkpoint::Checkpoint;
 use crate::cli::{CheckArgs, WorkArgs};
@@ -26,7 +27,8 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let (comparison, timings) = compare_whole(&base, &args.tuned, &args.work, printer)?;
+    let sides = sides(&base, args);
+    let (comparison, timings) = compare_whole(sides, &args.work, printer)?;
     let report = judged::report(comparison, &policy, args.judge.advisory);
     let document = judged::publish(
         &report,
@@ -56,7 +58,7 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
     }
     let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let (part, timings) = compare_share(&base, &args.tuned, shard, &args.work, printer)?;
+    let (part, timings) = compare_share(sides(&base, args), shard, &args.work, printer)?;
     for Emit { format, path } in &emits {
         let bytes = match format {
             Format::Timings => timings.render().into_bytes(),
@@ -74,28 +76,50 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
     )))
 }
 
+/// References of what is compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sides<'a> {
+    pub(super) base: &'a str,
+    pub(super) tuned: &'a str,
+    /// Said to be merged into the tuned checkpoint.
+    pub(super) adapter: Option<&'a str>,
+}
+
+fn sides<'a>(base: &'a str, args: &'a CheckArgs) -> Sides<'a> {
+    Sides {
+        base,
+        tuned: &args.tuned,
+        adapter: args.adapter.as_deref().filter(|text| !text.is_empty()),
+    }
+}
+
 /// Opens both checkpoints and compares them.
 pub(super) fn compare_whole(
-    base: &str,
-    tuned: &str,
+    sides: Sides<'_>,
     work: &WorkArgs,
     printer: &Printer,
 ) -> Result<(Comparison, Timings), CommandError> {
-    let (part, timings) = compare_share(base, tuned, Shard::WHOLE, work, printer)?;
+    let (part, timings) = compare_share(sides, Shard::WHOLE, work, printer)?;
     Ok((Comparison::from_parts(vec![part])?, timings))
 }
 
 fn compare_share(
-    base: &str,
-    tuned: &str,
+    sides: Sides<'_>,
     shard: Shard,
     work: &WorkArgs,
     printer: &Printer,
 ) -> Result<(Part, Timings), CommandError> {
     let started = Instant::now();
-    let base = open(base)?;
+    let base = open_checkpoint(sides.base, printer)?;
     refuse_corrupt(&base)?;
-    let tuned = open(tuned)?;
+    let tuned = open_tuned(sides.tuned, (sides.base, &base), printer)?;
+    let replay = match sides.adapter {
+        Some(reference) => {
+            let adapter = open_adapter(reference, printer)?;
+            Some(Checkpoint::with_adapter(&base, &adapter, reference)?)
+        }
+        None => None,
+    };
     for checkpoint in [&base, &tuned] {
         warn_of_unread_files(checkpoint, printer);
     }
@@ -108,6 +132,7 @@ fn compare_share(
             progress: progress.as_ref(),
             memory,
             store: store.as_ref(),
+            replay: replay.as_ref(),
         };
         compare::compare_part(&base, &tuned, shard, options)
     })??;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::check::compare_whole;
+use super::check::{Sides, compare_whole};
 use super::judged;
 use super::{CommandError, Outcome};
 use crate::cli::{CheckFormat, DemoArgs};
@@ -58,7 +58,12 @@ fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcom
     let mut verdicts = Vec::new();
     for carried in TUNED {
         let tuned = write(folder, carried)?;
-        let (comparison, _) = compare_whole(&base, &tuned, &args.work, printer)?;
+        let sides = Sides {
+            base: &base,
+            tuned: &tuned,
+            adapter: None,
+        };
+        let (comparison, _) = compare_whole(sides, &args.work, printer)?;
         let report = judged::report(comparison, &policy, false);
         document.push_str(&format_heading(&base, &tuned));
         let layout = super::layout(printer);

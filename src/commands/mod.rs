@@ -9,6 +9,7 @@ mod judged;
 mod memory;
 mod merge;
 mod policy;
+mod reference;
 mod scan;
 
 use std::path::PathBuf;
@@ -79,6 +80,10 @@ pub enum CommandError {
     },
     #[error("`{reference}` is a remote checkpoint, which this version cannot read")]
     RemoteReference { reference: String },
+    #[error("`{reference}` is an adapter, and its base is not named")]
+    AdapterAlone { reference: String },
+    #[error("`{reference}` is no adapter")]
+    NotAnAdapter { reference: String },
     #[error("cannot read `--shard`: {problem}")]
     Shard { problem: String },
     #[error("share {index} of {count} would be measured and lost")]
@@ -129,6 +134,13 @@ impl CommandError {
                 Some("leave out `--base`, or change `[base] ref` in the policy".to_owned())
             }
             Self::RemoteReference { .. } => Some("download it and pass the folder".to_owned()),
+            Self::AdapterAlone { .. } => Some(
+                "pass the base too: `BASE+ADAPTER`, or for `check` `--base BASE --tuned ADAPTER`"
+                    .to_owned(),
+            ),
+            Self::NotAnAdapter { .. } => {
+                Some("pass the folder that holds `adapter_config.json`".to_owned())
+            }
             Self::NoPart { .. } => Some("add `--emit part=FILE`".to_owned()),
             Self::ReadPart { .. } => {
                 Some("pass files that `check --shard K/N --emit part=FILE` wrote".to_owned())

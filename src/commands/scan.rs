@@ -1,16 +1,17 @@
 //! `tunegate scan`: the spectral table of one checkpoint.
 
-use super::check::{open, warn_of_unread_files};
-use super::emit;
+use super::check::warn_of_unread_files;
+use super::emit::{self, Emit};
+use super::reference::{Named, open_named};
 use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
-use crate::checkpoint::{Checkpoint, to_f64};
+use crate::checkpoint::{Adapter, Checkpoint, to_f64};
 use crate::cli::{CompatArg, ScanArgs, ScanFormat};
 use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
 use crate::fs;
 use crate::layer::natural_order;
 use crate::report::{self, ScanLayer, ScanReport};
 use crate::spectrum::validity::{Bootstrap, ValidityRequest};
-use crate::spectrum::{CheckpointMetrics, Estimator, scan, weightwatcher};
+use crate::spectrum::{CheckpointMetrics, Estimator, Scan, scan, scan_adapter, weightwatcher};
 use crate::term::Printer;
 
 const FORMATS: &[(&str, ScanFormat)] = &[
@@ -22,7 +23,10 @@ const FORMATS: &[(&str, ScanFormat)] = &[
 
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
-    let checkpoint = open(&args.reference)?;
+    let checkpoint = match open_named(&args.reference, None, printer)? {
+        Named::Checkpoint(checkpoint) => checkpoint,
+        Named::Adapter(adapter) => return run_adapter(&adapter, &emits, args, printer),
+    };
     warn_of_unread_files(&checkpoint, printer);
     for defect in checkpoint.defects() {
         printer.warning(&format!("`{}`: {}", defect.file, defect.message));
@@ -56,9 +60,35 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
         )
     })??;
     say_usage(store.as_ref(), printer);
-    let report = ScanReport {
+    let report = report_of(checkpoint.reference(), scanned, &estimator);
+    finish(&report, &emits, args, printer)
+}
+
+/// The low-rank updates of an adapter without its base.
+fn run_adapter(
+    adapter: &Adapter,
+    emits: &[Emit<ScanFormat>],
+    args: &ScanArgs,
+    printer: &Printer,
+) -> Result<Outcome, CommandError> {
+    if args.compat.is_some() {
+        return Err(CommandError::AdapterAlone {
+            reference: args.reference.clone(),
+        });
+    }
+    for defect in adapter.weights().defects() {
+        printer.warning(&format!("`{}`: {}", defect.file, defect.message));
+    }
+    let estimator = Estimator::default();
+    let scanned = on_pool(&args.work, |_memory| scan_adapter(adapter, &estimator))??;
+    let report = report_of(adapter.reference(), scanned, &estimator);
+    finish(&report, emits, args, printer)
+}
+
+fn report_of(reference: &str, scanned: Scan, estimator: &Estimator) -> ScanReport {
+    ScanReport {
         checkpoint: CheckpointIdentity {
-            reference: checkpoint.reference().to_owned(),
+            reference: reference.to_owned(),
             revision: None,
             digest: scanned.digest,
         },
@@ -97,15 +127,24 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
             .into_iter()
             .map(|(tensor, reason)| SkippedTensor { tensor, reason })
             .collect(),
-    };
-    for emit in &emits {
+    }
+}
+
+/// Writes every `--emit`, and the document for stdout.
+fn finish(
+    report: &ScanReport,
+    emits: &[Emit<ScanFormat>],
+    args: &ScanArgs,
+    printer: &Printer,
+) -> Result<Outcome, CommandError> {
+    for emit in emits {
         fs::write_atomic(
             &emit.path,
-            render(&report, emit.format, report::human::Layout::default()).as_bytes(),
+            render(report, emit.format, report::human::Layout::default()).as_bytes(),
         )?;
     }
     Ok(Outcome::document(render(
-        &report,
+        report,
         args.format,
         super::layout(printer),
     )))

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::entries::{PairSums, Stored, is_constant, zero_rows};
 use super::facts::{self, MatrixState};
 use super::precision::{LayerPrecision, PairPrecision};
-use super::{CompareError, Fact, LayerComparison, LayerKind, LayerMetrics, drift};
+use super::{CompareError, Fact, LayerComparison, LayerKind, LayerMetrics, adapter, drift};
 use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::sha256_hex;
-use crate::checkpoint::{Checkpoint, Tensor};
+use crate::checkpoint::{Checkpoint, LowRankUpdate, Tensor};
 use crate::layer::{Form, LayerSource, Part};
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
@@ -114,20 +114,21 @@ pub(super) fn measure_through(
     let base_bytes = base.bytes(pair.base)?;
     let tuned_bytes = tuned.bytes(pair.tuned)?;
     let hashes = (sha256_hex(&base_bytes), sha256_hex(&tuned_bytes));
-    let precision = PairPrecision::of(pair, base, tuned)?;
-    let key = key_of(pair, &precision, &hashes, estimator);
+    let updates = tuned.low_rank_updates(pair.tuned, base, pair.base)?;
+    // What an adapter adds to a quantised base is known without the error that both sides share.
+    let precision = if updates.is_empty() {
+        PairPrecision::of(pair, base, tuned)?
+    } else {
+        PairPrecision::default()
+    };
+    let key = key_of(pair, &precision, &hashes, &updates, estimator);
     let known: Option<Outcome> =
         store.and_then(|store| store.get(&key, |bytes| serde_json::from_slice(bytes).ok()));
     let mut outcome = if let Some(outcome) = known {
         outcome
     } else {
-        let outcome = measure(
-            pair,
-            &precision,
-            (&base_bytes, &tuned_bytes),
-            hashes,
-            estimator,
-        )?;
+        let bytes = (base_bytes.as_slice(), tuned_bytes.as_slice());
+        let outcome = measure(pair, &precision, bytes, hashes, &updates, estimator)?;
         if let (Some(store), Ok(payload)) = (store, serde_json::to_vec(&outcome)) {
             store.put(&key, &payload);
         }
@@ -142,6 +143,7 @@ fn key_of(
     pair: &TensorPair<'_>,
     precision: &PairPrecision,
     hashes: &(String, String),
+    updates: &[LowRankUpdate],
     estimator: &Estimator,
 ) -> Key {
     Key::of(&[
@@ -156,6 +158,7 @@ fn key_of(
         &format!("{:?}", pair.layers),
         &hashes.0,
         &hashes.1,
+        &adapter::fingerprint(updates),
     ])
 }
 
@@ -164,6 +167,7 @@ fn measure(
     precision: &PairPrecision,
     (base_bytes, tuned_bytes): (&[u8], &[u8]),
     (base_sha256, tuned_sha256): (String, String),
+    updates: &[LowRankUpdate],
     estimator: &Estimator,
 ) -> Result<Outcome, CompareError> {
     let mut outcome = Outcome {
@@ -201,7 +205,7 @@ fn measure(
             (base_part, tuned_part),
             precision.of_part(layer.part),
             hashes,
-            estimator,
+            (estimator, adapter::of_part(updates, layer.part)),
             &mut outcome.facts,
         )
         .map_err(|source| CompareError::Values {
@@ -218,7 +222,7 @@ fn measure_layer(
     (base, tuned): (Stored<'_>, Stored<'_>),
     precision: LayerPrecision<'_>,
     (base_sha256, tuned_sha256): (String, String),
-    estimator: &Estimator,
+    (estimator, update): (&Estimator, Option<&LowRankUpdate>),
     facts: &mut Vec<Fact>,
 ) -> Result<MeasuredLayer, SpectrumError> {
     let sums = PairSums::of(base, tuned);
@@ -254,7 +258,8 @@ fn measure_layer(
     } else {
         drift::of_entries(&sums, &mut layer.drift);
         if kind == LayerKind::Matrix {
-            rank_losses = measure_matrix(&mut layer, &base_values, &tuned_values, &sums, estimator);
+            let sides = (&base_values, &tuned_values);
+            rank_losses = measure_matrix(&mut layer, sides, &sums, update, estimator);
         }
         precision.withhold(kind, &sums, &mut layer.drift);
     }
@@ -371,12 +376,13 @@ fn withhold(layer: &mut LayerComparison, sums: &PairSums) {
 }
 
 /// Spectra of base, tuned and update. Returns the rank losses of base and tuned at the coarser of
-/// the two dtypes' rounding noise.
+/// the two dtypes' rounding noise. The factors of the update give its spectrum exactly, where there are
+/// any; otherwise it is that of the difference of the stored weights, rounding included.
 fn measure_matrix(
     layer: &mut LayerComparison,
-    base: &Values<'_>,
-    tuned: &Values<'_>,
+    (base, tuned): (&Values<'_>, &Values<'_>),
     sums: &PairSums,
+    factors: Option<&LowRankUpdate>,
     estimator: &Estimator,
 ) -> Option<(f64, f64)> {
     let noise = crate::num::max(base.noise, tuned.noise);
@@ -384,7 +390,10 @@ fn measure_matrix(
         let (rows, cols) = (base.rows, base.cols);
         let arithmetic = estimator.arithmetic(rows, cols);
         let spectra = (base.spectrum(estimator)?, tuned.spectrum(estimator)?);
-        let update = Spectrum::of_update(base.stored, tuned.stored, rows, cols, arithmetic)?;
+        let update = match factors {
+            Some(factors) => spectrum::of_factors(factors)?,
+            None => Spectrum::of_update(base.stored, tuned.stored, rows, cols, arithmetic)?,
+        };
         // Nothing is asked of the entries of an update that the sums do not say.
         let no_entries = EntryStatistics::default();
         let metrics = spectrum::metrics(&update, &no_entries, 0.0, estimator);
@@ -418,8 +427,17 @@ fn measure_matrix(
         metrics: &update_metrics,
     };
     let same_precision = base.noise.total_cmp(&tuned.noise).is_eq();
-    let rounding_energy = sums.rounding_energy(noise, same_precision);
-    drift::of_update(update, sums, noise, rounding_energy, &mut layer.drift);
+    let (update_noise, rounding_energy) = match factors {
+        Some(_) => (0.0, 0.0),
+        None => (noise, sums.rounding_energy(noise, same_precision)),
+    };
+    drift::of_update(
+        update,
+        sums,
+        update_noise,
+        rounding_energy,
+        &mut layer.drift,
+    );
     let (base_matrix, tuned_matrix) = (base.matrix(estimator), tuned.matrix(estimator));
     let base_side = direction_metrics(
         &base_matrix,

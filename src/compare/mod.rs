@@ -1,6 +1,7 @@
 //! Base and tuned checkpoint in, one [`Comparison`] out: every layer's metrics, the drift between
 //! the two, and the facts that need no statistics.
 
+mod adapter;
 mod config;
 mod drift;
 mod entries;
@@ -11,6 +12,7 @@ mod model_facts;
 mod part;
 mod precision;
 mod prepare;
+mod replay;
 mod run;
 
 use std::collections::BTreeMap;

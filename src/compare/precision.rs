@@ -51,7 +51,7 @@ const OF_DIRECTIONS: &[Metric] = &[
 ];
 
 /// How both sides of a pair of tensors are quantised.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PairPrecision {
     base: Option<Quantised>,
     tuned: Option<Quantised>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::measure::{self, TensorPair};
 use super::part::{Common, PairResult, Part, Shard, TensorLine};
 use super::prepare::{Prepared, prepare};
-use super::{CompareError, Fact, config, model_facts};
+use super::{CompareError, Fact, adapter, config, model_facts, replay};
 use crate::cache::Store;
 use crate::checkpoint::{Checkpoint, CheckpointError, LaidOut, Tensor};
 use crate::code::FindingCode;
@@ -22,6 +22,8 @@ pub struct Options<'a> {
     pub memory: MemoryLimit,
     /// Where results of unchanged pairs are kept.
     pub store: Option<&'a Store>,
+    /// The base with the adapter that the tuned checkpoint is said to hold.
+    pub replay: Option<&'a Checkpoint>,
 }
 
 impl std::fmt::Debug for Options<'_> {
@@ -30,6 +32,7 @@ impl std::fmt::Debug for Options<'_> {
             estimator,
             store,
             memory,
+            replay,
             progress: _,
         } = self;
         let mut fields = formatter.debug_struct("Options");
@@ -37,6 +40,7 @@ impl std::fmt::Debug for Options<'_> {
             .field("estimator", estimator)
             .field("store", store)
             .field("memory", memory)
+            .field("replay", &replay.map(Checkpoint::reference))
             .finish_non_exhaustive()
     }
 }
@@ -65,6 +69,7 @@ pub fn compare_part(
         progress,
         memory,
         store,
+        replay,
     } = options;
     let laid_out = base.laid_out_like(tuned);
     let base = laid_out.as_ref().map_or(base, |laid_out| &laid_out.base);
@@ -95,7 +100,11 @@ pub fn compare_part(
         Ok::<_, CompareError>((result, elapsed))
     });
     progress.finish();
-    let common = common(&prepared, base, tuned, estimator)?;
+    let mut common = common(&prepared, base, tuned, estimator)?;
+    if let Some(expected) = replay {
+        let facts = replay::of_adapter(base, tuned, expected, memory)?;
+        common.facts.extend(facts);
+    }
     let mut timings = BTreeMap::new();
     let mut results = Vec::new();
     for (result, elapsed) in measured? {
@@ -125,7 +134,7 @@ fn common(
     Ok(Common {
         base: base.reference().to_owned(),
         tuned: tuned.reference().to_owned(),
-        estimator: estimator.describe(),
+        estimator: adapter::describe(estimator, base, tuned),
         facts,
         skipped: prepared.skipped.clone(),
         name_map: prepared.name_map.clone(),

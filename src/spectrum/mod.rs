@@ -19,6 +19,7 @@
 //! [`weightwatcher`] computes the numbers of another tool, its quirks included, from a bidiagonal
 //! SVD in f64; nothing else uses it.
 
+mod adapter;
 mod alignment;
 mod banded;
 mod blas;
@@ -54,6 +55,7 @@ pub mod weightwatcher;
 #[cfg(test)]
 mod tests;
 
+pub use adapter::{of_factors, scan_adapter};
 pub use blas::use_one_blas_thread;
 pub use directions::{Directions, direction_metrics};
 pub use entries::EntryStatistics;

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::low_rank::LowRankUpdate;
-use super::update::Update;
+use super::update::{LowRank, Update};
 use crate::checkpoint::tensor::{Derive, Source};
 use crate::checkpoint::{Checkpoint, CheckpointError, Tensor, to_f32};
-use crate::layer::Part;
 
 /// A tensor that is another checkpoint's as it stands: the base's, or one that the adapter holds whole.
 #[derive(Debug)]
@@ -30,6 +29,18 @@ impl Derive for Same {
     fn bytes(&self, _: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
         self.of.bytes(known(&self.of, &self.name, tensor)?)
     }
+
+    fn scheme(&self) -> Option<&str> {
+        self.of.tensor(&self.name)?.scheme()
+    }
+
+    fn squared_errors(
+        &self,
+        _: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<Option<Vec<f64>>, CheckpointError> {
+        self.of.squared_errors(known(&self.of, &self.name, tensor)?)
+    }
 }
 
 impl Derive for Adapted {
@@ -41,8 +52,37 @@ impl Derive for Adapted {
         Ok(bytes)
     }
 
+    fn scheme(&self) -> Option<&str> {
+        self.base.tensor(&self.name)?.scheme()
+    }
+
+    fn squared_errors(
+        &self,
+        _: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<Option<Vec<f64>>, CheckpointError> {
+        self.base
+            .squared_errors(known(&self.base, &self.name, tensor)?)
+    }
+
     fn adapted(&self) -> Option<&Adapted> {
         Some(self)
+    }
+}
+
+impl Adapted {
+    /// The low-rank update and its factors' file, where the tensor is that of `base` with nothing else
+    /// done to it.
+    fn exact(&self, base: &Checkpoint, base_tensor: &Tensor) -> Option<(&LowRank, &Checkpoint)> {
+        let same = std::ptr::eq(Arc::as_ptr(&self.base), base) && self.name == base_tensor.name;
+        match self.updates.as_slice() {
+            [Update::LowRank(update)]
+                if same && update.magnitude.is_none() && update.own_base.is_none() =>
+            {
+                Some((update, &self.weights))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -68,39 +108,32 @@ impl Checkpoint {
             .filter(|tensor| adapted(tensor).is_some())
     }
 
-    /// The update `s B A` that made a part of `tensor`, one of this checkpoint, from `base_tensor` of
-    /// `base`, where that is exactly what happened to it (up to the final rounding): a LoRA on that
-    /// very checkpoint. `None` for everything else, such as a DoRA, whose update is of full rank.
+    /// The updates `s B A` that made the matrices of `tensor`, one of this checkpoint, from those of
+    /// `base_tensor` of `base`, in their order: one, or one for each expert. Only where that is exactly what
+    /// happened to them (up to the final rounding), a LoRA on that very checkpoint; empty for everything
+    /// else, such as a DoRA, whose update is of full rank.
     ///
     /// # Errors
     /// Where the adapter's file cannot be read.
-    pub fn low_rank_update(
+    pub fn low_rank_updates(
         &self,
         tensor: &Tensor,
-        part: Part,
         base: &Self,
         base_tensor: &Tensor,
-    ) -> Result<Option<LowRankUpdate>, CheckpointError> {
-        let Some(adapted) = adapted(tensor) else {
-            return Ok(None);
-        };
-        let same_base =
-            std::ptr::eq(Arc::as_ptr(&adapted.base), base) && adapted.name == base_tensor.name;
-        let [Update::LowRank(update)] = adapted.updates.as_slice() else {
-            return Ok(None);
-        };
-        if !same_base || update.magnitude.is_some() || update.own_base.is_some() {
-            return Ok(None);
+    ) -> Result<Vec<LowRankUpdate>, CheckpointError> {
+        match adapted(tensor).and_then(|adapted| adapted.exact(base, base_tensor)) {
+            Some((update, weights)) => update.factors(weights),
+            None => Ok(Vec::new()),
         }
-        let mut factors = update.factors(&adapted.weights)?;
-        let index = if let Part::Expert(expert) = part {
-            expert as usize
-        } else if part == Part::Whole && factors.len() == 1 {
-            0
-        } else {
-            return Ok(None);
-        };
-        Ok((index < factors.len()).then(|| factors.swap_remove(index)))
+    }
+
+    /// Whether some tensor has [`Self::low_rank_updates`] against `base`.
+    pub fn has_low_rank_updates(&self, base: &Self) -> bool {
+        self.tensors().values().any(|tensor| {
+            let base_tensor = adapted(tensor).and_then(|adapted| base.tensor(&adapted.name));
+            let adapted = adapted(tensor).zip(base_tensor);
+            adapted.is_some_and(|(adapted, base_tensor)| adapted.exact(base, base_tensor).is_some())
+        })
     }
 
     /// What the adapter adds to `tensor`, one of [`Self::adapted_tensors`], before the sum is rounded:

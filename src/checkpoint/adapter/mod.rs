@@ -139,6 +139,11 @@ impl Adapter {
         &self.reference
     }
 
+    /// The tensors of its file, by the names that they have there.
+    pub fn weights(&self) -> &Checkpoint {
+        &self.weights
+    }
+
     /// The base as its trainer called it.
     pub fn base_model(&self) -> Option<&str> {
         self.settings.base_model.as_deref()

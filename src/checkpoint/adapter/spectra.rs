@@ -51,6 +51,10 @@ impl Adapter {
                 let embedding = part == Part::EmbeddingA;
                 modules.push(self.low_rank_module(module, a, b, embedding)?);
             }
+            if parts.contains_key(&Part::Magnitude) {
+                let reason = "DoRA: the row is s B A; its magnitude acts on the base's weight too";
+                others.push((module.clone(), reason.to_owned()));
+            }
             if parts.contains_key(&Part::Tokens) {
                 let reason = "rows of an embedding: compared by `check` only";
                 others.push((module.clone(), reason.to_owned()));

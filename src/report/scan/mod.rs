@@ -16,6 +16,12 @@ use super::{ScanLayer, ScanReport, csv, escape, json as document, number, roles,
 
 /// Metrics of the tables for people; JSON and CSV have all.
 const SHOWN: [Metric; 3] = [Metric::Alpha, Metric::StableRank, Metric::RankLoss];
+/// Of an adapter by itself, whose few singular values give no alpha.
+const SHOWN_OF_ADAPTER: [Metric; 3] = [
+    Metric::SpectralNorm,
+    Metric::StableRank,
+    Metric::EffectiveRank,
+];
 const SPARK_COLUMNS: usize = 8;
 const SHORTEST_NAME: usize = 20;
 
@@ -71,11 +77,12 @@ pub fn csv(report: &ScanReport) -> String {
 pub fn human(report: &ScanReport, layout: Layout) -> String {
     let target = Target::Terminal;
     let with_alternatives = beside_the_fit::any_alternatives(report);
-    let titles = titles(with_alternatives);
+    let shown = shown(report);
+    let titles = titles(shown, with_alternatives);
     let rows: Vec<Vec<String>> = report
         .layers
         .iter()
-        .map(|layer| cells(layer, target, with_alternatives))
+        .map(|layer| cells(layer, target, shown, with_alternatives))
         .collect();
     let taken: usize = (1..titles.len())
         .map(|column| column_width(titles[column], &rows, column) + 2)
@@ -107,7 +114,8 @@ pub fn human(report: &ScanReport, layout: Layout) -> String {
 pub fn markdown(report: &ScanReport) -> String {
     let target = Target::Markdown;
     let with_alternatives = beside_the_fit::any_alternatives(report);
-    let titles = titles(with_alternatives);
+    let shown = shown(report);
+    let titles = titles(shown, with_alternatives);
     let mut lines = vec![
         format!(
             "### Spectral table of {}",
@@ -122,7 +130,7 @@ pub fn markdown(report: &ScanReport) -> String {
     for layer in &report.layers {
         lines.push(format!(
             "| {} |",
-            cells(layer, target, with_alternatives).join(" | ")
+            cells(layer, target, shown, with_alternatives).join(" | ")
         ));
     }
     if !report.skipped.is_empty() {
@@ -191,9 +199,19 @@ fn csv_row(layer: &ScanLayer, metrics: &[Metric]) -> Vec<String> {
     row
 }
 
-fn titles(with_alternatives: bool) -> Vec<&'static str> {
+/// An adapter's updates have no entries of their own, so no rank of them is lost.
+fn shown(report: &ScanReport) -> [Metric; 3] {
+    let is_adapter = |layer: &ScanLayer| layer.metrics.table.get(Metric::RankLoss).is_none();
+    if !report.layers.is_empty() && report.layers.iter().all(is_adapter) {
+        SHOWN_OF_ADAPTER
+    } else {
+        SHOWN
+    }
+}
+
+fn titles(shown: [Metric; 3], with_alternatives: bool) -> Vec<&'static str> {
     let mut titles = vec!["layer", "shape"];
-    titles.extend(SHOWN.iter().map(|metric| metric.as_str()));
+    titles.extend(shown.iter().map(|metric| metric.as_str()));
     titles.push("phase");
     if with_alternatives {
         titles.push("better than a power law");
@@ -202,7 +220,12 @@ fn titles(with_alternatives: bool) -> Vec<&'static str> {
     titles
 }
 
-fn cells(layer: &ScanLayer, target: Target, with_alternatives: bool) -> Vec<String> {
+fn cells(
+    layer: &ScanLayer,
+    target: Target,
+    shown: [Metric; 3],
+    with_alternatives: bool,
+) -> Vec<String> {
     let shape: Vec<String> = layer.shape.iter().map(ToString::to_string).collect();
     let mut cells = vec![target.name(layer.name.as_str()), shape.join("x")];
     let value = |metric: &Metric| {
@@ -212,7 +235,7 @@ fn cells(layer: &ScanLayer, target: Target, with_alternatives: bool) -> Vec<Stri
             .value(*metric)
             .map_or_else(|| "-".to_owned(), number::short)
     };
-    cells.extend(SHOWN.iter().map(value));
+    cells.extend(shown.iter().map(value));
     cells.push(target.text(layer.metrics.phase.map_or("-", Phase::as_str)));
     if with_alternatives {
         cells.push(beside_the_fit::better(layer).to_owned());

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::checkpoint::{Adapter, Checkpoint, to_f32};
-use crate::layer::Part;
 
 /// Adapter and base, and how far the merged weights may be from PEFT's in units of the last place of
 /// f32: 0 is bit for bit.
@@ -90,14 +89,10 @@ fn the_factors_give_the_update_and_only_where_they_are_the_update() {
         for tensor in merged.adapted_tensors() {
             let update = merged.update_of(tensor).unwrap().unwrap();
             let before = base.tensor(&tensor.name).unwrap();
-            let found = merged
-                .low_rank_update(tensor, Part::Whole, &base, before)
-                .unwrap();
-            let of_other = merged
-                .low_rank_update(tensor, Part::Whole, &other, before)
-                .unwrap();
-            assert_eq!(of_other, None, "{case}: another base");
-            if let Some(found) = found {
+            let found = merged.low_rank_updates(tensor, &base, before).unwrap();
+            let of_other = merged.low_rank_updates(tensor, &other, before);
+            assert!(of_other.unwrap().is_empty(), "{case}: another base");
+            if let [found] = found.as_slice() {
                 with_factors += 1;
                 assert_eq!(found.product(), update, "{case} {}", tensor.name);
                 let cols = tensor.shape.iter().skip(1).product();
@@ -111,6 +106,8 @@ fn the_factors_give_the_update_and_only_where_they_are_the_update() {
             _ => 1,
         };
         assert_eq!(with_factors, expected, "{case}");
+        assert_eq!(merged.has_low_rank_updates(&base), *case != "llama_dora");
+        assert!(!merged.has_low_rank_updates(&other));
     }
 }
 
@@ -122,12 +119,11 @@ fn each_expert_has_factors_of_its_own() {
         let name = format!("model.layers.0.mlp.experts.{name}");
         let (before, after) = (base.tensor(&name).unwrap(), merged.tensor(&name).unwrap());
         let update = merged.update_of(after).unwrap().unwrap();
-        let experts = (0..4).flat_map(|expert| {
-            let part = Part::Expert(expert);
-            let found = merged.low_rank_update(after, part, &base, before);
-            let found = found.unwrap().unwrap();
-            assert_eq!([found.rows, found.cols], after.shape[1..]);
-            found.product()
+        let found = merged.low_rank_updates(after, &base, before).unwrap();
+        assert_eq!(found.len(), 4);
+        let experts = found.iter().flat_map(|expert| {
+            assert_eq!([expert.rows, expert.cols], after.shape[1..]);
+            expert.product()
         });
         assert_eq!(experts.collect::<Vec<_>>(), update);
     }
@@ -148,8 +144,9 @@ fn an_adapter_on_an_adapted_base_adds_up() {
         assert!((two - one - (one - zero)).abs() <= 1e-6);
     }
     let tensor = twice.tensor(name).unwrap();
-    let found = twice
-        .low_rank_update(tensor, Part::Whole, &base, base.tensor(name).unwrap())
-        .unwrap();
-    assert_eq!(found, None, "the update is that of both adapters");
+    let found = twice.low_rank_updates(tensor, &base, base.tensor(name).unwrap());
+    assert!(
+        found.unwrap().is_empty(),
+        "the update is that of both adapters"
+    );
 }
