@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::CommandError;
-use super::check::open;
+use super::check::{open, warn_of_unread_files};
 use crate::checkpoint::{Adapter, Checkpoint, CheckpointError};
 use crate::term::Printer;
 
@@ -12,7 +12,7 @@ use crate::term::Printer;
 #[derive(Debug)]
 pub(super) enum Named {
     Checkpoint(Arc<Checkpoint>),
-    Adapter(Adapter),
+    Adapter(Box<Adapter>),
 }
 
 /// Opens whatever `reference` names. `known` is a checkpoint that is open already, by its reference.
@@ -24,7 +24,11 @@ pub(super) fn open_named(
     if let Some((left, right)) = split(reference) {
         let base = match known {
             Some((name, checkpoint)) if name == left => Arc::clone(checkpoint),
-            Some(_) | None => open_checkpoint(left, printer)?,
+            Some(_) | None => {
+                let checkpoint = open_checkpoint(left, printer)?;
+                warn_of_unread_files(&checkpoint, printer);
+                checkpoint
+            }
         };
         let adapter = open_adapter(right, printer)?;
         let merged = Checkpoint::with_adapter(&base, &adapter, reference)?;
@@ -35,7 +39,7 @@ pub(super) fn open_named(
         Err(CommandError::Checkpoint(CheckpointError::Adapter { path, .. })) => {
             let adapter = Adapter::open(&path, reference)?;
             say(&adapter, printer);
-            Ok(Named::Adapter(adapter))
+            Ok(Named::Adapter(Box::new(adapter)))
         }
         Err(error) => Err(error),
     }
@@ -57,7 +61,7 @@ pub(super) fn open_checkpoint(
 /// Opens an adapter; a checkpoint is none.
 pub(super) fn open_adapter(reference: &str, printer: &Printer) -> Result<Adapter, CommandError> {
     match open_named(reference, None, printer)? {
-        Named::Adapter(adapter) => Ok(adapter),
+        Named::Adapter(adapter) => Ok(*adapter),
         Named::Checkpoint(_) => Err(CommandError::NotAnAdapter {
             reference: reference.to_owned(),
         }),

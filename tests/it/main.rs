@@ -9,6 +9,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod adapter;
 mod architecture;
 mod cache;
 mod demo;

@@ -8,6 +8,10 @@ use crate::num;
 const SAME: f64 = 0.02;
 /// Another factor explains the change if at most this share of it is left over.
 const EXPLAINED: f64 = 0.35;
+/// What is missed is only rounding up to this multiple of what two roundings are expected to make, one of
+/// the base and one of the sum, if the update fits by a factor that is this near to 1.
+const ROUNDED: f64 = 1.5;
+const NEAR_ONE: f64 = 0.25;
 /// A factor is called by a cause that is this near to it.
 pub(super) const NEAR: f64 = 0.1;
 /// What became of one adapted tensor.
@@ -75,21 +79,29 @@ impl Entries {
             return Replay::Merged;
         }
         let observed = misfit(0.0);
-        if observed <= SAME * change {
+        if observed <= 0.0 {
             return Replay::NotMerged;
         }
         let fitted = self.least_squares();
+        // The base as it was merged may have been in higher precision than the one at hand.
+        if missed <= ROUNDED * self.rounding() && (fitted - 1.0).abs() <= NEAR_ONE {
+            return Replay::Merged;
+        }
         let tried = causes.iter().map(|(factor, _)| *factor).chain([fitted]);
         let best = tried
             .filter(|factor| factor.is_finite())
             .map(|factor| (misfit(factor), factor))
             .min_by(|left, right| left.0.total_cmp(&right.0));
         let (left, factor) = best.unwrap_or((missed, 1.0));
+        let explained = left <= EXPLAINED * observed;
+        if observed <= SAME * change && !explained {
+            return Replay::NotMerged;
+        }
         // Rounding may leave as much of a correct merge as of any other.
         if missed <= left && missed <= EXPLAINED * observed {
             return Replay::Merged;
         }
-        if left <= EXPLAINED * observed {
+        if explained {
             return Replay::Scaled {
                 factor,
                 cause: cause_of(factor, causes),
@@ -126,6 +138,12 @@ impl Entries {
                 (merged - self.dtype.round(*before)).powi(2)
             })
             .sum()
+    }
+
+    /// Expected energy of rounding the base and the merged weights.
+    fn rounding(&self) -> f64 {
+        let squares: f64 = self.after.iter().map(|value| value * value).sum();
+        2.0 * self.dtype.rounding_noise().powi(2) * squares
     }
 
     /// The factor of the update in the observed change, over the entries where the update is at least one step of

@@ -26,6 +26,7 @@ pub(crate) fn tunegate() -> Command {
         "TUNEGATE_THREADS",
         "TUNEGATE_CACHE",
         "TUNEGATE_SHARD",
+        "TUNEGATE_ADAPTER",
     ] {
         command.env_remove(name);
     }
