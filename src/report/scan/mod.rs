@@ -201,7 +201,10 @@ fn csv_row(layer: &ScanLayer, metrics: &[Metric]) -> Vec<String> {
 
 /// An adapter's updates have no entries of their own, so no rank of them is lost.
 fn shown(report: &ScanReport) -> [Metric; 3] {
-    let is_adapter = |layer: &ScanLayer| layer.metrics.table.get(Metric::RankLoss).is_none();
+    let is_adapter = |layer: &ScanLayer| {
+        let table = &layer.metrics.table;
+        table.get(Metric::RankLoss).is_none() && table.get(Metric::SpectralNorm).is_some()
+    };
     if !report.layers.is_empty() && report.layers.iter().all(is_adapter) {
         SHOWN_OF_ADAPTER
     } else {
