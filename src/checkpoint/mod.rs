@@ -9,7 +9,8 @@
 //! Everything on disk is untrusted. What cannot be read at all is a [`CheckpointError`]; what can be
 //! read but does not hold together is a [`Defect`], and the tensors whose bytes are there stay
 //! readable. A tensor that is not read as weights is listed in [`Checkpoint::skipped`] with the
-//! reason. Format: <https://github.com/huggingface/safetensors#format>.
+//! reason. An [`Adapter`] is opened by itself and put on its base by [`Checkpoint::with_adapter`].
+//! Format: <https://github.com/huggingface/safetensors#format>.
 #![warn(clippy::indexing_slicing)]
 
 mod adapter;

@@ -199,6 +199,13 @@ impl<'a> Plan<'a> {
             }
         };
         match found.and_then(|found| self.base.tensor(found)) {
+            // Modules come first. Which of the two a loader would take is not said anywhere.
+            Some(tensor) if self.updates.contains_key(tensor.name.as_str()) => {
+                return Err(AdapterError::Tensor {
+                    tensor: name.to_owned(),
+                    problem: "a whole tensor of a module that has an update too".to_owned(),
+                });
+            }
             Some(tensor) if tensor.shape == own.shape => {
                 self.push(tensor, Update::Whole(name.to_owned()));
             }
@@ -237,15 +244,14 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn finish(self, base: &Arc<Checkpoint>, reference: &str) -> Checkpoint {
-        let adapter = self.adapter;
-        let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
-        for (name, tensor) in base.tensors() {
+    /// The base's tensors with the updates.
+    fn tensors(&self, base: &Arc<Checkpoint>) -> BTreeMap<String, Tensor> {
+        let merged = |(name, tensor): (&String, &Tensor)| {
             let source = match self.updates.get(name.as_str()) {
                 Some(updates) => Source::Derived(Arc::new(Adapted {
                     base: Arc::clone(base),
                     name: name.clone(),
-                    weights: Arc::clone(&adapter.weights),
+                    weights: Arc::clone(&self.adapter.weights),
                     updates: updates.clone(),
                 })),
                 None => same(base, name),
@@ -254,8 +260,14 @@ impl<'a> Plan<'a> {
                 source,
                 ..tensor.clone()
             };
-            tensors.insert(name.clone(), tensor);
-        }
+            (name.clone(), tensor)
+        };
+        base.tensors().iter().map(merged).collect()
+    }
+
+    fn finish(self, base: &Arc<Checkpoint>, reference: &str) -> Checkpoint {
+        let adapter = self.adapter;
+        let mut tensors = self.tensors(base);
         let mut skipped = base.skipped().clone();
         for (target, name) in &self.brought {
             if let Some(own) = adapter.weights.tensor(name) {

@@ -6,7 +6,7 @@ use super::low_rank::LowRankUpdate;
 use super::names::Part;
 use super::update::{Axes, LowRank};
 use super::{Adapter, AdapterError};
-use crate::checkpoint::{CheckpointError, Dtype};
+use crate::checkpoint::{CheckpointError, Dtype, Tensor};
 
 /// The factors that an adapter holds for one module.
 #[derive(Debug)]
@@ -80,41 +80,9 @@ impl Adapter {
         b_name: &str,
         embedding: bool,
     ) -> Result<AdapterModule, CheckpointError> {
-        let own = |name: &str| {
-            self.weights.tensor(name).ok_or_else(|| {
-                let skipped = self.weights.skipped().get(name);
-                let reason = skipped.map_or("missing", |skipped| skipped.reason.as_str());
-                self.refused(AdapterError::Tensor {
-                    tensor: name.to_owned(),
-                    problem: format!("not read: {reason}"),
-                })
-            })
-        };
-        let (a, b) = (own(a_name)?, own(b_name)?);
-        // The shape that the factors give; they must fit each other by the same rules as on a base.
-        let (writer, first) = (self.settings.writer, |shape: &[usize]| {
-            shape.first().copied()
-        });
-        let stored: Vec<usize> = match (writer, embedding) {
-            (Writer::Peft, false) => first(&b.shape)
-                .into_iter()
-                .chain(a.shape.iter().skip(1).copied())
-                .collect(),
-            (Writer::Peft, true) => a
-                .shape
-                .iter()
-                .skip(1)
-                .copied()
-                .chain(first(&b.shape))
-                .collect(),
-            (Writer::Mlx, _) => b
-                .shape
-                .iter()
-                .skip(1)
-                .copied()
-                .chain(first(&a.shape))
-                .collect(),
-        };
+        let (a, b) = (self.factor(a_name)?, self.factor(b_name)?);
+        let writer = self.settings.writer;
+        let stored = stored_shape(writer, embedding, &a.shape, &b.shape);
         let shapes = Shapes {
             a: &a.shape,
             b: &b.shape,
@@ -135,7 +103,7 @@ impl Adapter {
             }));
         };
         let cols = stored.iter().skip(1).product();
-        let shape = (first(&stored).unwrap_or(0), cols);
+        let shape = (stored.first().copied().unwrap_or(0), cols);
         Ok(AdapterModule {
             name: module.to_owned(),
             dtype: a.dtype,
@@ -158,6 +126,17 @@ impl Adapter {
         })
     }
 
+    fn factor(&self, name: &str) -> Result<&Tensor, CheckpointError> {
+        self.weights.tensor(name).ok_or_else(|| {
+            let skipped = self.weights.skipped().get(name);
+            let reason = skipped.map_or("missing", |skipped| skipped.reason.as_str());
+            self.refused(AdapterError::Tensor {
+                tensor: name.to_owned(),
+                problem: format!("not read: {reason}"),
+            })
+        })
+    }
+
     /// The factors of one of [`Self::low_rank_modules`].
     ///
     /// # Errors
@@ -167,5 +146,17 @@ impl Adapter {
         module: &AdapterModule,
     ) -> Result<Option<LowRankUpdate>, CheckpointError> {
         Ok(module.update.factors(&self.weights)?.pop())
+    }
+}
+
+/// The shape of the tensor that factors of these shapes change; whether they fit each other is seen as on a
+/// base.
+fn stored_shape(writer: Writer, embedding: bool, a: &[usize], b: &[usize]) -> Vec<usize> {
+    let first = |shape: &[usize]| shape.first().copied();
+    let rest = |shape: &[usize]| shape.iter().skip(1).copied().collect::<Vec<_>>();
+    match (writer, embedding) {
+        (Writer::Peft, false) => first(b).into_iter().chain(rest(a)).collect(),
+        (Writer::Peft, true) => rest(a).into_iter().chain(first(b)).collect(),
+        (Writer::Mlx, _) => rest(b).into_iter().chain(first(a)).collect(),
     }
 }

@@ -156,28 +156,7 @@ impl LowRank {
     ) -> Result<Vec<LowRankUpdate>, CheckpointError> {
         let (a, b) = (read(weights, &self.a)?, read(weights, &self.b)?);
         let (rank, scale) = (self.rank, self.scale);
-        let oriented = |b: Vec<f32>, a: Vec<f32>, turn: bool| {
-            let (out, input) = (b.len() / rank.max(1), a.len() / rank.max(1));
-            if turn {
-                LowRankUpdate {
-                    rows: input,
-                    cols: out,
-                    rank,
-                    b: transposed(&a, rank, input),
-                    a: transposed(&b, out, rank),
-                    scale,
-                }
-            } else {
-                LowRankUpdate {
-                    rows: out,
-                    cols: input,
-                    rank,
-                    b,
-                    a,
-                    scale,
-                }
-            }
-        };
+        let oriented = |b: Vec<f32>, a: Vec<f32>, turn| orient(b, a, (rank, scale), turn);
         Ok(match self.axes {
             Axes::Linear => vec![oriented(b, a, false)],
             Axes::Transposed => vec![oriented(b, a, true)],
@@ -204,6 +183,25 @@ impl LowRank {
                 vec![oriented(share.flatten().copied().collect(), a, false)]
             }
         })
+    }
+}
+
+/// The update of B (out x rank) and A (rank x in), or with `turn` of its transpose.
+fn orient(b: Vec<f32>, a: Vec<f32>, (rank, scale): (usize, f64), turn: bool) -> LowRankUpdate {
+    let (out, input) = (b.len() / rank.max(1), a.len() / rank.max(1));
+    let (rows, cols, b, a) = if turn {
+        let (b, a) = (transposed(&a, rank, input), transposed(&b, out, rank));
+        (input, out, b, a)
+    } else {
+        (out, input, b, a)
+    };
+    LowRankUpdate {
+        rows,
+        cols,
+        rank,
+        b,
+        a,
+        scale,
     }
 }
 

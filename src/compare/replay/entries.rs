@@ -60,18 +60,9 @@ impl Entries {
     }
 
     pub(super) fn replay(&self, causes: &[(f64, String)]) -> Replay {
-        let same_precision = self.before.iter().all(|value| {
-            let rounded = self.dtype.round(*value);
-            rounded.total_cmp(value).is_eq()
-        });
-        let misfit = |factor: f64| {
-            let late = self.misfit(factor, false);
-            if same_precision {
-                late
-            } else {
-                num::min(late, self.misfit(factor, true))
-            }
-        };
+        let is_rounded = |value: &f64| self.dtype.round(*value).total_cmp(value).is_eq();
+        let same_precision = self.before.iter().all(is_rounded);
+        let misfit = |factor: f64| self.least_misfit(factor, same_precision);
         let change = self.change_of_stored();
         let missed = misfit(1.0);
         // What is not finite has facts of its own, and a change that rounding took away shows nothing.
@@ -110,6 +101,16 @@ impl Entries {
         Replay::Other {
             factor: fitted,
             left: left / observed,
+        }
+    }
+
+    /// The better of both ways to round.
+    fn least_misfit(&self, factor: f64, same_precision: bool) -> f64 {
+        let late = self.misfit(factor, false);
+        if same_precision {
+            late
+        } else {
+            num::min(late, self.misfit(factor, true))
         }
     }
 

@@ -43,18 +43,7 @@ pub(super) fn of_adapter(
         .iter()
         .map(|(expected, tuned)| (expected.as_str(), tuned.as_str()))
         .collect();
-    let jobs: Vec<Job<'_>> = expected
-        .adapted_tensors()
-        .filter_map(|expected| {
-            let tuned = tuned.tensor(names.get(expected.name.as_str())?)?;
-            let base = base.tensor(&expected.name)?;
-            (tuned.shape == base.shape).then_some(Job {
-                base,
-                expected,
-                tuned,
-            })
-        })
-        .collect();
+    let jobs = jobs(base, tuned, expected, &names);
     let need = |job: &Job<'_>| {
         // Stored bytes, three vectors in f64, and the update.
         job.base.byte_length() + job.tuned.byte_length() + 28 * job.base.parameters()
@@ -83,6 +72,27 @@ pub(super) fn of_adapter(
         Fact::plain(FindingCode::AdapterNotMerged, layer, message)
     }));
     Ok(facts)
+}
+
+/// The adapted tensors that both checkpoints hold in one shape; `names` are those of the tuned one.
+fn jobs<'a>(
+    base: &'a Checkpoint,
+    tuned: &'a Checkpoint,
+    expected: &'a Checkpoint,
+    names: &BTreeMap<&str, &str>,
+) -> Vec<Job<'a>> {
+    expected
+        .adapted_tensors()
+        .filter_map(|expected| {
+            let tuned = tuned.tensor(names.get(expected.name.as_str())?)?;
+            let base = base.tensor(&expected.name)?;
+            (tuned.shape == base.shape).then_some(Job {
+                base,
+                expected,
+                tuned,
+            })
+        })
+        .collect()
 }
 
 /// Usual factors with what leads to them, for updates of these scales and ranks.

@@ -113,6 +113,10 @@ fn every_tensor_and_module_has_to_find_its_place() {
             "the same part as",
         ),
         (
+            of("base_model.model.layers.0.q_proj.weight", &[2, 3]),
+            "of a module that has an update too",
+        ),
+        (
             of("base_model.model.layers.0.k_proj.lora_A.weight", &[1, 3]),
             "`layers.0.k_proj` has no `lora_B`",
         ),
