@@ -11,22 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::entries::{PairSums, Stored, is_constant, zero_rows};
 use super::facts::{self, MatrixState};
+use super::matrix::{Values, measure_matrix};
 use super::precision::{LayerPrecision, PairPrecision};
-use super::{CompareError, Fact, LayerComparison, LayerKind, LayerMetrics, adapter, drift};
+use super::{CompareError, Fact, LayerComparison, LayerKind, adapter, drift};
 use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::sha256_hex;
 use crate::checkpoint::{Checkpoint, LowRankUpdate, Tensor};
 use crate::layer::{Form, LayerSource, Part};
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
-use crate::spectrum::{
-    self, CheckpointMetrics, Effort, EntryStatistics, Estimator, LazyMatrix, Spectrum,
-    SpectrumError, direction_metrics, entry_metrics, layer_bytes, storage_noise,
-};
-
-/// Cosine below which one of the leading left singular vectors is an intruder.
-/// Source: Shuttleworth et al. 2024.
-pub(super) const INTRUDER_COSINE: f64 = 0.5;
+use crate::spectrum::{self, Estimator, SpectrumError, layer_bytes};
 
 /// A base tensor and the tuned tensor of the same shape that it became.
 #[derive(Debug, Clone)]
@@ -300,59 +294,6 @@ fn dead_rows(kind: LayerKind, base: Stored<'_>, tuned: Stored<'_>, cols: usize) 
     (dead, after.len())
 }
 
-/// One side's values and what its entries alone say.
-#[derive(Debug)]
-struct Values<'a> {
-    stored: Stored<'a>,
-    rows: usize,
-    cols: usize,
-    entries: EntryStatistics,
-    /// Rms relative error of how the values are stored.
-    noise: f64,
-}
-
-impl<'a> Values<'a> {
-    fn of(
-        stored: Stored<'a>,
-        rows: usize,
-        cols: usize,
-        squared_error: f64,
-    ) -> Result<Self, SpectrumError> {
-        let count = stored.bytes.len() / stored.dtype.bytes();
-        if count != rows * cols {
-            return Err(SpectrumError::ValueCount { rows, cols, count });
-        }
-        let entries = EntryStatistics::of_stored(stored.dtype, stored.bytes);
-        let noise = storage_noise(stored.dtype, squared_error, &entries);
-        Ok(Self {
-            stored,
-            rows,
-            cols,
-            entries,
-            noise,
-        })
-    }
-
-    fn matrix(&self, estimator: &Estimator) -> LazyMatrix<'a> {
-        LazyMatrix::of_stored(self.stored, self.rows, self.cols, estimator)
-    }
-
-    fn spectrum(&self, estimator: &Estimator) -> Result<Spectrum, SpectrumError> {
-        let arithmetic = estimator.arithmetic(self.rows, self.cols);
-        Spectrum::of_stored(self.stored, self.rows, self.cols, arithmetic)
-    }
-
-    fn entry_metrics(&self, kind: LayerKind) -> LayerMetrics {
-        let shape = (kind == LayerKind::Matrix).then_some((self.rows, self.cols));
-        LayerMetrics {
-            table: entry_metrics(&self.entries, shape),
-            fit: None,
-            profile: Vec::new(),
-            phase: None,
-        }
-    }
-}
-
 /// A layer with NaN or infinite entries has no metrics, and says so in each.
 fn withhold(layer: &mut LayerComparison, sums: &PairSums) {
     let side = match (sums.base_nonfinite, sums.tuned_nonfinite) {
@@ -371,132 +312,6 @@ fn withhold(layer: &mut LayerComparison, sums: &PairSums) {
     for metric in metrics {
         if metric.subject() == Subject::Pair {
             layer.drift.set(*metric, Measured::failed(side.clone()));
-        }
-    }
-}
-
-/// Spectra of base, tuned and update. Returns the rank losses of base and tuned at the coarser of
-/// the two dtypes' rounding noise. The factors of the update give its spectrum exactly, where there are
-/// any; otherwise it is that of the difference of the stored weights, rounding included.
-fn measure_matrix(
-    layer: &mut LayerComparison,
-    (base, tuned): (&Values<'_>, &Values<'_>),
-    sums: &PairSums,
-    factors: Option<&LowRankUpdate>,
-    estimator: &Estimator,
-) -> Option<(f64, f64)> {
-    let noise = crate::num::max(base.noise, tuned.noise);
-    let decomposed = (|| {
-        let (rows, cols) = (base.rows, base.cols);
-        let arithmetic = estimator.arithmetic(rows, cols);
-        let spectra = (base.spectrum(estimator)?, tuned.spectrum(estimator)?);
-        let update = match factors {
-            Some(factors) => spectrum::of_factors(factors)?,
-            None => Spectrum::of_update(base.stored, tuned.stored, rows, cols, arithmetic)?,
-        };
-        // Nothing is asked of the entries of an update that the sums do not say.
-        let no_entries = EntryStatistics::default();
-        let metrics = spectrum::metrics(&update, &no_entries, 0.0, estimator);
-        Ok::<_, SpectrumError>((spectra, (update, metrics)))
-    })();
-    let ((base_spectrum, tuned_spectrum), (update_spectrum, update_metrics)) = match decomposed {
-        Ok(parts) => parts,
-        Err(error) => {
-            fail_spectra(layer, &error.to_string());
-            return None;
-        }
-    };
-    let metrics = |spectrum: &Spectrum, values: &Values<'_>| {
-        spectrum::metrics(spectrum, &values.entries, values.noise, estimator)
-    };
-    let mut base_metrics = metrics(&base_spectrum, base);
-    let mut tuned_metrics = metrics(&tuned_spectrum, tuned);
-    drift::of_spectra(
-        drift::Side {
-            spectrum: &base_spectrum,
-            metrics: &base_metrics,
-        },
-        drift::Side {
-            spectrum: &tuned_spectrum,
-            metrics: &tuned_metrics,
-        },
-        &mut layer.drift,
-    );
-    let update = drift::Side {
-        spectrum: &update_spectrum,
-        metrics: &update_metrics,
-    };
-    let same_precision = base.noise.total_cmp(&tuned.noise).is_eq();
-    let (update_noise, rounding_energy) = match factors {
-        Some(_) => (0.0, 0.0),
-        None => (noise, sums.rounding_energy(noise, same_precision)),
-    };
-    drift::of_update(
-        update,
-        sums,
-        update_noise,
-        rounding_energy,
-        &mut layer.drift,
-    );
-    let (base_matrix, tuned_matrix) = (base.matrix(estimator), tuned.matrix(estimator));
-    let base_side = direction_metrics(
-        &base_matrix,
-        &base_spectrum,
-        &base.entries,
-        Effort::Bounded,
-        &mut base_metrics.table,
-    );
-    let tuned_side = direction_metrics(
-        &tuned_matrix,
-        &tuned_spectrum,
-        &tuned.entries,
-        Effort::Exact,
-        &mut tuned_metrics.table,
-    );
-    let found = tuned_side
-        .leading
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|leading| {
-            let base = base_matrix.get()?;
-            spectrum::intruders_among(base, &base_spectrum, leading, INTRUDER_COSINE)
-        });
-    drift::of_intruders(found, &mut layer.drift);
-    drift::of_directions(&base_side, &tuned_side, &mut layer.drift);
-    let rank_loss = |spectrum: &Spectrum| spectrum::rank_loss(spectrum, noise).value();
-    let losses = rank_loss(&base_spectrum).zip(rank_loss(&tuned_spectrum));
-    layer.base = adopted(base_metrics);
-    layer.tuned = adopted(tuned_metrics);
-    losses
-}
-
-fn adopted(metrics: CheckpointMetrics) -> LayerMetrics {
-    let CheckpointMetrics {
-        table,
-        fit,
-        profile,
-        phase,
-    } = metrics;
-    LayerMetrics {
-        table,
-        fit,
-        profile,
-        phase,
-    }
-}
-
-/// The decomposition went wrong: every metric that needs it says so.
-fn fail_spectra(layer: &mut LayerComparison, reason: &str) {
-    for metric in Metric::ALL.iter().copied() {
-        let tables = match metric.subject() {
-            Subject::Checkpoint => vec![&mut layer.base.table, &mut layer.tuned.table],
-            Subject::Pair => vec![&mut layer.drift],
-        };
-        for table in tables
-            .into_iter()
-            .filter(|table| table.get(metric).is_none())
-        {
-            table.set(metric, Measured::failed(reason.to_owned()));
         }
     }
 }

@@ -7,6 +7,7 @@ mod drift;
 mod entries;
 mod error;
 mod facts;
+mod matrix;
 mod measure;
 mod model_facts;
 mod part;
