@@ -23,6 +23,7 @@ mod quantised;
 mod rounding;
 mod shards;
 mod side;
+mod source;
 mod tensor;
 #[cfg(test)]
 mod tests;

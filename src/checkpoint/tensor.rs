@@ -1,22 +1,19 @@
 //! The opened checkpoint and its tensors.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::checkpoint::source::Blob;
 use crate::checkpoint::{CheckpointError, Dtype, side};
-use crate::fs::FsError;
 use crate::layer::{LayerSource, layers_of, natural_order};
 
 /// One checkpoint: its tensors by name, and what is wrong with its files.
 #[derive(Debug)]
 pub struct Checkpoint {
     pub(super) reference: String,
-    pub(super) files: Vec<WeightFile>,
+    pub(super) files: Vec<Arc<dyn Blob>>,
     pub(super) tensors: BTreeMap<String, Tensor>,
     pub(super) skipped: BTreeMap<String, Skipped>,
     pub(super) defects: Vec<Defect>,
@@ -76,12 +73,6 @@ pub struct Defect {
     /// Name within the checkpoint's folder.
     pub file: String,
     pub message: String,
-}
-
-#[derive(Debug)]
-pub(super) struct WeightFile {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
 }
 
 impl Tensor {
@@ -170,49 +161,13 @@ impl Checkpoint {
 
     /// The bytes of one run of a file, which holds (a part of) that tensor.
     pub(super) fn span_bytes(&self, tensor: &str, span: Span) -> Result<Vec<u8>, CheckpointError> {
-        let source = self
+        let blob = self
             .files
             .get(span.file)
             .ok_or_else(|| CheckpointError::NoSuchPart {
                 tensor: tensor.to_owned(),
                 part: "file".to_owned(),
             })?;
-        let mut bytes = zeros(span.length).ok_or_else(|| CheckpointError::TooLarge {
-            tensor: tensor.to_owned(),
-            bytes: span.length,
-        })?;
-        read_exact_at(&source.file, &mut bytes, span.offset)
-            .map_err(|error| FsError::new("read", &source.path, error))?;
-        Ok(bytes)
+        blob.read(tensor, span.offset, span.length)
     }
-}
-
-/// A buffer of that many bytes, or `None` if memory does not suffice.
-fn zeros(length: u64) -> Option<Vec<u8>> {
-    let length = usize::try_from(length).ok()?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).ok()?;
-    bytes.resize(length, 0);
-    Some(bytes)
-}
-
-/// Reads without moving the file's own position, so that threads can share it.
-#[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    file.read_exact_at(buffer, offset)
-}
-
-#[cfg(windows)]
-pub(super) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
-    use std::os::windows::fs::FileExt as _;
-    while !buffer.is_empty() {
-        let count = file.seek_read(buffer, offset)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        buffer = buffer.get_mut(count..).unwrap_or_default();
-        offset += count as u64;
-    }
-    Ok(())
 }
