@@ -33,4 +33,7 @@ pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;
 pub use self::header::HeaderError;
 pub use self::pair::{Pairing, pair};
+pub use self::source::{
+    Access, AccessOptions, HubSettings, ReadAhead, Refusal, RemoteError, TimeLimit, read_ahead,
+};
 pub use self::tensor::{Checkpoint, Defect, Skipped, Tensor};

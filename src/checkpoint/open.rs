@@ -29,7 +29,8 @@ impl Checkpoint {
         Self::read(shards::locate(path)?, reference)
     }
 
-    fn read(layout: Layout, reference: &str) -> Result<Self, CheckpointError> {
+    /// Reads the headers and side files of what was found.
+    pub(super) fn read(layout: Layout, reference: &str) -> Result<Self, CheckpointError> {
         let mut builder = Builder::new(layout.index);
         for shard in layout.files {
             builder.add(shard)?;
@@ -183,6 +184,8 @@ impl Builder {
             unread_files: Vec::new(),
             config: None,
             tokenizer: BTreeMap::new(),
+            revision: None,
+            deadline: None,
         }
     }
 

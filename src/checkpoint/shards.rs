@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::json::{Object, UniqueStrings};
-use crate::checkpoint::source::{self, Blob, Folder, LocalFolder};
+use crate::checkpoint::source::{
+    self, Blob, Folder, LocalFolder, Refusal, RemoteError, is_plain as is_plain_name,
+};
 use crate::fs;
 
 const SINGLE_FILE: &str = "model.safetensors";
@@ -76,6 +78,23 @@ fn check_file(path: &Path, name: &str) -> Result<(), CheckpointError> {
         Err(CheckpointError::Pickle { path, pickle: file })
     } else {
         Err(CheckpointError::NotACheckpoint { path })
+    }
+}
+
+/// One file of a remote folder that is the whole checkpoint.
+pub(super) fn locate_file(
+    folder: Arc<dyn Folder>,
+    name: String,
+) -> Result<Layout, CheckpointError> {
+    let path = folder.path(&name);
+    check_file(&path, &name)?;
+    match folder.open(&name)? {
+        Some(blob) => Ok(single(folder, name, blob)),
+        None => Err(CheckpointError::Remote(RemoteError::Refused {
+            location: path.display().to_string(),
+            refusal: Refusal::NoEntry,
+            detail: String::new(),
+        })),
     }
 }
 
@@ -218,11 +237,9 @@ fn read_index(folder: &dyn Folder, name: &str) -> Result<Index, CheckpointError>
 
 /// Whether a name from an index can only mean a weight file at or below the folder.
 fn is_plain(name: &str) -> bool {
-    let is_clean = !name.contains(['\\', ':', '\0']) && !name.chars().any(char::is_control);
-    is_clean
+    is_plain_name(name)
         && is_weight_file(name)
         && !is_adapter_file(name)
-        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
         && Path::new(name)
             .components()
             .all(|part| matches!(part, Component::Normal(_)))

@@ -11,7 +11,7 @@ use crate::checkpoint::{CheckpointError, Defect};
 const CONFIG: &str = "config.json";
 
 /// Files that decide how text becomes tokens.
-const TOKENIZER_FILES: &[&str] = &[
+pub(super) const TOKENIZER_FILES: &[&str] = &[
     "added_tokens.json",
     "merges.txt",
     "special_tokens_map.json",

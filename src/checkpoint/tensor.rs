@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::checkpoint::source::Blob;
+use crate::checkpoint::source::{Blob, Deadline};
 use crate::checkpoint::{CheckpointError, Dtype, side};
 use crate::layer::{LayerSource, layers_of, natural_order};
 
@@ -20,6 +20,9 @@ pub struct Checkpoint {
     pub(super) unread_files: Vec<String>,
     pub(super) config: Option<Value>,
     pub(super) tokenizer: BTreeMap<String, String>,
+    /// Commit of a remote checkpoint that has one.
+    pub(super) revision: Option<String>,
+    pub(super) deadline: Option<Deadline>,
 }
 
 /// A tensor that can be read as weights.
@@ -54,6 +57,11 @@ pub(super) struct Span {
 
 /// How to compute the values of a tensor that no file holds as they are.
 pub(super) trait Derive: std::fmt::Debug + Send + Sync {
+    /// What [`Checkpoint::span_bytes`] will be asked for, so that it can be fetched ahead.
+    fn spans(&self) -> Vec<Span> {
+        Vec::new()
+    }
+
     /// All values in the dtype of `tensor`, a tensor of `checkpoint`: row-major and little-endian.
     fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError>;
 }
@@ -99,6 +107,11 @@ impl Checkpoint {
     /// What the user called it.
     pub fn reference(&self) -> &str {
         &self.reference
+    }
+
+    /// The commit that was read, where the checkpoint has one.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
     }
 
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
@@ -168,6 +181,9 @@ impl Checkpoint {
                 tensor: tensor.to_owned(),
                 part: "file".to_owned(),
             })?;
+        if let Some(deadline) = &self.deadline {
+            deadline.check(&self.reference)?;
+        }
         blob.read(tensor, span.offset, span.length)
     }
 }

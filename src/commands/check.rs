@@ -1,13 +1,12 @@
 //! `tunegate check`: the gate, or one share of its work.
 
-use std::path::Path;
 use std::time::Instant;
 
 use super::emit::{self, Emit};
 use super::judged::{self, FORMATS, Format, Timings};
-use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
+use super::{CommandError, Outcome, access, on_pool, open_cache, say_usage};
 use crate::checkpoint::Checkpoint;
-use crate::cli::{CheckArgs, WorkArgs};
+use crate::cli::{CheckArgs, RemoteArgs, WorkArgs};
 use crate::compare::{self, Comparison, Options, Part, Shard};
 use crate::fs;
 use crate::policy::Policy;
@@ -26,7 +25,8 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let (comparison, timings) = compare_whole(&base, &args.tuned, &args.work, printer)?;
+    let (comparison, timings) =
+        compare_whole(&base, &args.tuned, &args.work, &args.remote, printer)?;
     let report = judged::report(comparison, &policy, args.judge.advisory);
     let document = judged::publish(
         &report,
@@ -56,7 +56,13 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
     }
     let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let (part, timings) = compare_share(&base, &args.tuned, shard, &args.work, printer)?;
+    let (part, timings) = compare_share(
+        (&base, &args.tuned),
+        shard,
+        &args.work,
+        &args.remote,
+        printer,
+    )?;
     for Emit { format, path } in &emits {
         let bytes = match format {
             Format::Timings => timings.render().into_bytes(),
@@ -79,23 +85,25 @@ pub(super) fn compare_whole(
     base: &str,
     tuned: &str,
     work: &WorkArgs,
+    remote: &RemoteArgs,
     printer: &Printer,
 ) -> Result<(Comparison, Timings), CommandError> {
-    let (part, timings) = compare_share(base, tuned, Shard::WHOLE, work, printer)?;
+    let (part, timings) = compare_share((base, tuned), Shard::WHOLE, work, remote, printer)?;
     Ok((Comparison::from_parts(vec![part])?, timings))
 }
 
 fn compare_share(
-    base: &str,
-    tuned: &str,
+    (base, tuned): (&str, &str),
     shard: Shard,
     work: &WorkArgs,
+    remote: &RemoteArgs,
     printer: &Printer,
 ) -> Result<(Part, Timings), CommandError> {
     let started = Instant::now();
-    let base = open(base)?;
+    let access = access(remote);
+    let base = access.open(base)?;
     refuse_corrupt(&base)?;
-    let tuned = open(tuned)?;
+    let tuned = access.open(tuned)?;
     for checkpoint in [&base, &tuned] {
         warn_of_unread_files(checkpoint, printer);
     }
@@ -117,20 +125,6 @@ fn compare_share(
         tensors: compared.timings,
     };
     Ok((compared.result, timings))
-}
-
-pub(super) fn open(reference: &str) -> Result<Checkpoint, CommandError> {
-    let scheme = reference.split_once("://").map(|(scheme, _)| scheme);
-    let is_scheme = |text: &str| {
-        text.chars()
-            .all(|character| character.is_ascii_alphanumeric())
-    };
-    if scheme.is_some_and(is_scheme) {
-        return Err(CommandError::RemoteReference {
-            reference: reference.to_owned(),
-        });
-    }
-    Ok(Checkpoint::open(Path::new(reference), reference)?)
 }
 
 /// Weights that lie in the folder and belong to no model in it.

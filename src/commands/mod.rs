@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 
 use crate::cache::{Store, Usage};
-use crate::checkpoint::CheckpointError;
-use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, WorkArgs};
+use crate::checkpoint::{Access, AccessOptions, CheckpointError, HubSettings};
+use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, RemoteArgs, WorkArgs};
 use crate::compare::{CompareError, PartError};
 use crate::error::ExitStatus;
 use crate::fs::FsError;
@@ -77,8 +77,6 @@ pub enum CommandError {
         pinned: String,
         policy: String,
     },
-    #[error("`{reference}` is a remote checkpoint, which this version cannot read")]
-    RemoteReference { reference: String },
     #[error("cannot read `--shard`: {problem}")]
     Shard { problem: String },
     #[error("share {index} of {count} would be measured and lost")]
@@ -128,7 +126,6 @@ impl CommandError {
             Self::OtherBase { .. } => {
                 Some("leave out `--base`, or change `[base] ref` in the policy".to_owned())
             }
-            Self::RemoteReference { .. } => Some("download it and pass the folder".to_owned()),
             Self::NoPart { .. } => Some("add `--emit part=FILE`".to_owned()),
             Self::ReadPart { .. } => {
                 Some("pass files that `check --shard K/N --emit part=FILE` wrote".to_owned())
@@ -219,6 +216,21 @@ fn man() -> Result<Outcome, CommandError> {
     Ok(Outcome::document(
         String::from_utf8_lossy(&pages).into_owned(),
     ))
+}
+
+/// How checkpoints are opened, by the arguments and the environment.
+fn access(args: &RemoteArgs) -> Access {
+    let RemoteArgs {
+        offline,
+        download,
+        deadline,
+    } = args.clone();
+    Access::new(AccessOptions {
+        offline,
+        download: download.filter(|folder| !folder.as_os_str().is_empty()),
+        deadline,
+        hub: HubSettings::from_variables(|name| std::env::var(name).ok()),
+    })
 }
 
 /// The cache that the arguments name.

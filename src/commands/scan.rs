@@ -1,9 +1,9 @@
 //! `tunegate scan`: the spectral table of one checkpoint.
 
-use super::check::{open, warn_of_unread_files};
+use super::check::warn_of_unread_files;
 use super::emit;
-use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
-use crate::checkpoint::{Checkpoint, to_f64};
+use super::{CommandError, Outcome, access, on_pool, open_cache, say_usage};
+use crate::checkpoint::{Checkpoint, read_ahead, to_f64};
 use crate::cli::{CompatArg, ScanArgs, ScanFormat};
 use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
 use crate::fs;
@@ -22,7 +22,7 @@ const FORMATS: &[(&str, ScanFormat)] = &[
 
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
-    let checkpoint = open(&args.reference)?;
+    let checkpoint = access(&args.remote).open(&args.reference)?;
     warn_of_unread_files(&checkpoint, printer);
     for defect in checkpoint.defects() {
         printer.warning(&format!("`{}`: {}", defect.file, defect.message));
@@ -58,7 +58,7 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
     let report = ScanReport {
         checkpoint: CheckpointIdentity {
             reference: checkpoint.reference().to_owned(),
-            revision: None,
+            revision: checkpoint.revision().map(str::to_owned),
             digest: scanned.digest,
         },
         estimator: estimator.describe(),
@@ -125,6 +125,7 @@ fn compat_table(checkpoint: &Checkpoint, args: &ScanArgs) -> Result<String, Comm
         .filter(|tensor| matches!(tensor.shape.len(), 2 | 4))
         .collect();
     tensors.sort_by(|left, right| natural_order(&left.name, &right.name));
+    let _ahead = read_ahead(tensors.iter().map(|tensor| (checkpoint, *tensor)));
     let rows = on_pool(&args.work, |_memory| {
         use rayon::prelude::*;
         tensors

@@ -4,14 +4,35 @@
 //! weight file that is read by position. What reads checkpoints sees nothing else, so every rule on
 //! names, headers and side files holds wherever the bytes come from.
 
+mod access;
+mod ahead;
+mod blob;
+mod cloud;
+mod download;
+mod error;
+mod hub;
 mod local;
+mod name;
+mod object;
+mod reference;
+mod remote;
+mod store;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::checkpoint::CheckpointError;
 
+pub use self::access::{Access, AccessOptions, TimeLimit};
+pub use self::ahead::{ReadAhead, read_ahead};
+pub use self::error::{Refusal, RemoteError};
+pub use self::hub::HubSettings;
+
+pub(super) use self::access::Deadline;
+use self::blob::ObjectBlob;
 pub(super) use self::local::{LocalFolder, open as open_local};
+pub(super) use self::name::is_plain;
 
 /// The place of one checkpoint's files. Names are relative, with `/` between the parts.
 pub(super) trait Folder: std::fmt::Debug + Send + Sync {
@@ -38,6 +59,11 @@ pub(super) trait Blob: std::fmt::Debug + Send + Sync {
     /// `length` bytes from `offset` on; `what` they are is for the message when memory does not
     /// suffice.
     fn read(&self, what: &str, offset: u64, length: u64) -> Result<Vec<u8>, CheckpointError>;
+
+    /// The file as one that is fetched, if it is.
+    fn object(&self) -> Option<Arc<ObjectBlob>> {
+        None
+    }
 }
 
 /// A buffer of that many bytes.

@@ -26,6 +26,18 @@ pub(crate) fn tunegate() -> Command {
         "TUNEGATE_THREADS",
         "TUNEGATE_CACHE",
         "TUNEGATE_SHARD",
+        "TUNEGATE_OFFLINE",
+        "TUNEGATE_DOWNLOAD",
+        "TUNEGATE_DEADLINE",
+        "HF_ENDPOINT",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+        "HF_HUB_OFFLINE",
+        "HF_TOKEN",
+        "HF_TOKEN_PATH",
+        "HUGGINGFACE_HUB_CACHE",
+        "XDG_CACHE_HOME",
     ] {
         command.env_remove(name);
     }
