@@ -157,6 +157,10 @@ pub struct RemoteArgs {
     /// Give up, with exit code 2, when the run has not read everything after this time, such as 30m
     #[arg(long, value_name = "DURATION", env = "TUNEGATE_DEADLINE")]
     pub deadline: Option<TimeLimit>,
+    /// On GitHub Actions, exchange the job's identity for a token of the Hub with access to this
+    /// repository or user (a trusted publisher there), instead of HF_TOKEN
+    #[arg(long, value_name = "OWNER/NAME|USER", env = "TUNEGATE_HUB_OIDC")]
+    pub hub_oidc: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -224,12 +224,19 @@ fn access(args: &RemoteArgs) -> Access {
         offline,
         download,
         deadline,
+        hub_oidc,
     } = args.clone();
+    let variable = |name: &str| std::env::var(name).ok();
+    let hub = HubSettings::from_variables(variable);
+    let hub_oidc = hub_oidc.filter(|resource| !resource.is_empty());
     Access::new(AccessOptions {
         offline,
         download: download.filter(|folder| !folder.as_os_str().is_empty()),
         deadline,
-        hub: HubSettings::from_variables(|name| std::env::var(name).ok()),
+        hub: match hub_oidc {
+            Some(resource) => hub.with_oidc(&resource, variable),
+            None => hub,
+        },
     })
 }
 

@@ -18,6 +18,7 @@ mod exit_codes;
 mod explain;
 mod hygiene;
 mod policy;
+mod remote;
 mod report;
 mod scan;
 mod shards;

@@ -89,6 +89,8 @@ impl Deadline {
 
 impl Access {
     pub fn new(options: AccessOptions) -> Self {
+        // Fails only where the process has chosen a provider already, which then stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let deadline = options.deadline.map(|TimeLimit(limit)| Deadline {
             limit,
             at: Instant::now() + limit,
@@ -139,8 +141,6 @@ impl Shared {
 pub(super) fn runtime(location: &str) -> Result<&'static Runtime, RemoteError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| {
-        // Fails only where the process has chosen a provider already, which then stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("network")

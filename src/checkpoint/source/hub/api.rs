@@ -74,19 +74,26 @@ pub(super) async fn list(
         // One segment: a `/` in it is sent as %2F.
         .extend(["revision", revision]);
     url.set_query(Some("blobs=true"));
-    let client = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build()
-        .map_err(|error| setup(innermost(&error)))?;
-    let body = get(&client, &url, settings, location).await?;
+    let body = get(&client(location)?, &url, settings, location).await?;
     let found: Repository =
         serde_json::from_slice(&body).map_err(|source| RemoteError::Answer {
             location: location.to_owned(),
             source: Arc::new(source),
         })?;
     listing(found, revision, location)
+}
+
+/// A client for requests that bring no weights.
+pub(super) fn client(location: &str) -> Result<reqwest::Client, RemoteError> {
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .build()
+        .map_err(|error| RemoteError::Setup {
+            location: location.to_owned(),
+            problem: innermost(&error),
+        })
 }
 
 /// The body of a good answer. A server that is busy or gone is asked again.
@@ -165,7 +172,7 @@ async fn ask(
     Err((error, may_help.then(|| asked.unwrap_or_default())))
 }
 
-fn refused(answer: Answer, location: &str) -> RemoteError {
+pub(super) fn refused(answer: Answer, location: &str) -> RemoteError {
     match refusal(&answer) {
         Some(refusal) => RemoteError::Refused {
             location: location.to_owned(),

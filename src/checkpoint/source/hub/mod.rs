@@ -9,6 +9,7 @@
 
 mod api;
 mod cached;
+mod oidc;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -53,10 +54,11 @@ pub(super) fn open(
         let (folder, commit) = cached::open(settings, repository, revision, location)?;
         return Ok((Arc::new(folder), commit));
     }
-    let listing = shared.wait(
-        location,
-        api::list(settings, repository, revision, location),
-    )?;
+    let (settings, listing) = shared.wait(location, async {
+        let settings = settings.with_token(location).await?;
+        let listing = api::list(&settings, repository, revision, location).await?;
+        Ok((settings, listing))
+    })?;
     let address = format!(
         "{}/{repository}/resolve/{}",
         settings.endpoint, listing.commit
@@ -70,7 +72,7 @@ pub(super) fn open(
         headers.insert("authorization", token.header());
     }
     let store = cloud::web(&url, headers, Versions::Immutable, location, shared)?;
-    let snapshot = Snapshot::of(settings, repository, &listing.commit);
+    let snapshot = Snapshot::of(&settings, repository, &listing.commit);
     let folder = HubFolder {
         location: location.to_owned(),
         store,

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use hf_hub::Cache;
 use object_store::HeaderValue;
 
+use super::oidc::Identity;
+use crate::checkpoint::source::error::RemoteError;
+
 const ENDPOINT: &str = "https://huggingface.co";
 
 /// Where the Hub is, who asks, and where the cache is: the variables of the Python client.
@@ -16,6 +19,8 @@ pub struct HubSettings {
     pub(super) cache: Cache,
     /// `HF_HUB_OFFLINE`.
     pub(in crate::checkpoint::source) offline: bool,
+    /// Gets the token by an exchange.
+    pub(super) identity: Option<Identity>,
 }
 
 impl Default for HubSettings {
@@ -75,7 +80,27 @@ impl HubSettings {
             token: token.and_then(|text| Token::new(&text)),
             cache: Cache::new(cache),
             offline: is_on("HF_HUB_OFFLINE"),
+            identity: None,
         }
+    }
+
+    /// With a token that is got in exchange for the identity of this job, with access to `resource`.
+    #[must_use]
+    pub fn with_oidc(self, resource: &str, variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            token: None,
+            identity: Some(Identity::new(resource, variable)),
+            ..self
+        }
+    }
+
+    /// The settings with their token at hand.
+    pub(super) async fn with_token(&self, location: &str) -> Result<Self, RemoteError> {
+        let mut settings = self.clone();
+        if let Some(identity) = settings.identity.take() {
+            settings.token = Some(identity.exchange(self, location).await?);
+        }
+        Ok(settings)
     }
 }
 
@@ -85,7 +110,7 @@ pub(super) struct Token(HeaderValue);
 
 impl Token {
     /// `None` for a text that cannot be sent.
-    fn new(text: &str) -> Option<Self> {
+    pub(super) fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
             return None;
