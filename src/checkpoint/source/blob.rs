@@ -15,6 +15,8 @@ use super::wire::Trace;
 use super::{Blob, ahead, zeros};
 use crate::checkpoint::CheckpointError;
 
+/// How often a range is asked for; the store tries each again by itself.
+const ATTEMPTS: u32 = 2;
 /// A weight file up to this size is fetched whole, so that its digest can be checked.
 const WHOLE: u64 = 8 << 20;
 /// What is fetched of a larger file to begin with: most headers fit.
@@ -115,8 +117,23 @@ impl ObjectBlob {
         offset.checked_add(length).is_some_and(|end| end <= here)
     }
 
-    /// Fetches a range that lies within the file.
+    /// Fetches a range that lies within the file. A body that broke off and that the store could not
+    /// go on with is fetched anew.
     pub(super) async fn fetch(&self, range: Range<u64>) -> Result<Vec<u8>, RemoteError> {
+        let mut attempt = 1;
+        loop {
+            match self.fetch_once(range.clone()).await {
+                Err(RemoteError::Network { .. } | RemoteError::Size { .. })
+                    if attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                fetched => return fetched,
+            }
+        }
+    }
+
+    async fn fetch_once(&self, range: Range<u64>) -> Result<Vec<u8>, RemoteError> {
         let trace = Trace::default();
         let mut options = Store::options(&trace);
         options.range = Some(GetRange::Bounded(range.clone()));

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(asked_wait(429, &HeaderMap::new()), None);
         let past = "Wed, 21 Oct 2015 07:28:00 GMT";
         assert_eq!(asked_wait(429, &headers(past)), None);
-        let future = "Wed, 21 Oct 2199 07:28:00 GMT";
+        let future = "Mon, 21 Oct 2199 07:28:00 GMT";
         assert!(asked_wait(429, &headers(future)).unwrap() > LONGEST_WAIT);
     }
 

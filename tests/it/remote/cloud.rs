@@ -108,8 +108,7 @@ fn a_replaced_object_is_no_verdict(kind: Kind) {
     let between = {
         let store = Arc::clone(&store);
         Server::start(move |request| {
-            let is_weights =
-                request.path().ends_with("model.safetensors") && request.method == "GET";
+            let is_weights = request.path().ends_with("safetensors") && request.method == "GET";
             if is_weights && asked.fetch_add(1, Ordering::Relaxed) == 1 {
                 store.put("run/model.safetensors", &bytes);
             }

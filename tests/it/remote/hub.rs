@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::cmd::Ran;
 use crate::support::hub::{Faults, Hub, commit_of};
 use crate::support::tiny::{TinyCheckpoint, TinyTensor};
 
@@ -126,7 +127,7 @@ fn a_token_goes_to_the_hub_and_nowhere_else() {
         "hf://acme/tuned",
         "-vv",
     ];
-    let ran = crate::support::cmd::Ran::of(hub.command(&args).env("HF_TOKEN", "hf_secret"));
+    let ran = Ran::of(hub.command(&args).env("HF_TOKEN", "hf_secret"));
     let ran = ran.expect_code(0);
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("secret"));
     let elsewhere = hub.back.log();
@@ -184,8 +185,51 @@ fn nothing_is_written_to_the_disk_without_a_download() {
         "hf://acme/tuned",
     ];
     let before = tunegate::fs::list(hub.home.path()).unwrap();
-    let ran = crate::support::cmd::Ran::of(hub.command(&args).env("TMPDIR", &temporary));
+    let ran = Ran::of(hub.command(&args).env("TMPDIR", &temporary));
     ran.expect_code(0);
     assert_eq!(tunegate::fs::list(hub.home.path()).unwrap(), before);
     assert!(tunegate::fs::list(&temporary).unwrap().is_empty());
+}
+
+#[test]
+fn the_identity_of_a_job_is_exchanged_for_a_token() {
+    let (base, tuned) = pair();
+    let hub = Hub::with_pair(&base, &tuned);
+    hub.set(Faults {
+        token: Some("exchanged"),
+        ..Faults::default()
+    });
+    let args = ["scan", "hf://acme/base", "--hub-oidc", "acme/base", "-vv"];
+    let ran = Ran::of(
+        hub.command(&args)
+            .env("HF_TOKEN", "another")
+            .env(
+                "ACTIONS_ID_TOKEN_REQUEST_URL",
+                format!("{}/ci/id-token?v=1", hub.front.url()),
+            )
+            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-the-job"),
+    );
+    let ran = ran.expect_code(0);
+    let shown = format!("{}{}", ran.stdout, ran.stderr);
+    for secret in ["exchanged", "signed-by-ci", "of-the-job"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    let asked = &hub.front.asked("id-token")[0].request;
+    assert!(
+        asked
+            .target
+            .ends_with("?v=1&audience=https%3A%2F%2Fhuggingface.co")
+    );
+    assert_eq!(asked.header("authorization"), Some("Bearer of-the-job"));
+    let body = &hub.front.asked("/oauth/token")[0].request.body;
+    assert!(body.contains(r#""resource":"acme/base""#), "{body}");
+    // Another job, and no job.
+    let ran = Ran::of(hub.command(&args).env("HF_OIDC_ID_TOKEN", "forged")).expect_code(2);
+    assert!(ran.stderr.contains("invalid_grant"), "{}", ran.stderr);
+    let ran = Ran::of(
+        hub.command(&args)
+            .env_remove("ACTIONS_ID_TOKEN_REQUEST_URL"),
+    )
+    .expect_code(2);
+    assert!(ran.stderr.contains("id-token: write"), "{}", ran.stderr);
 }

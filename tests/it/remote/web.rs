@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::cmd::{Ran, run};
 use crate::support::server::{Reply, Server};
+use crate::support::store::{free_port, installed, start};
 use crate::support::tiny::{TinyCheckpoint, TinyTensor};
 
 /// Serves a folder's files below `/models/x/`, with a tag that changes after `stable` answers.
@@ -129,4 +131,38 @@ fn plain_http_from_another_machine_and_secrets_in_a_reference_are_refused() {
         );
         assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_common_web_server_does() {
+    let Some(program) = installed("/usr/sbin/nginx") else {
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let folder = ballast(model()).write(&home.path().join("models"));
+    let port = free_port();
+    let root = home.path().display();
+    let temporary: Vec<String> = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("{kind}_temp_path {root}/{kind};"))
+        .collect();
+    let settings = format!(
+        "daemon off; master_process off; user root; pid {root}/pid; error_log {root}/errors;
+         events {{}}
+         http {{ access_log off; {} server {{ listen 127.0.0.1:{port}; root {root}; }} }}",
+        temporary.concat()
+    );
+    let path = home.path().join("nginx.conf");
+    tunegate::fs::write_atomic(&path, settings.as_bytes()).unwrap();
+    let mut process = start(Command::new(program).arg("-c").arg(&path), port);
+    let local = scan(&folder.display().to_string(), 0).json();
+    let remote = run(&[
+        "scan",
+        &format!("http://127.0.0.1:{port}/models"),
+        "--format",
+        "json",
+    ]);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(remote.expect_code(0).json()["layers"], local["layers"]);
 }

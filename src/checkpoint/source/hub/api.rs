@@ -261,12 +261,13 @@ mod tests {
         ]});
         let listing = read(&json, "main").unwrap();
         assert_eq!(listing.files.len(), 2);
-        let config = listing.files.get("config.json").unwrap();
+        let file = |name: &str| listing.files.get(name).cloned().unwrap();
+        let config = file("config.json");
         assert_eq!(
             (config.size, config.known.git_sha1.as_deref()),
             (3, Some(COMMIT))
         );
-        let weights = &listing.files.get("sub/m.safetensors").unwrap().known;
+        let weights = file("sub/m.safetensors").known;
         assert_eq!(weights.sha256, Some("ab".repeat(32)));
         assert_eq!(weights.git_sha1, None);
     }
