@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::emit::{self, Emit};
 use super::judged::{self, FORMATS, Format, Timings};
-use super::{CommandError, Outcome, access, on_pool, open_cache, say_usage};
+use super::{CommandError, Outcome, access, on_pool, open_cache, say_traffic, say_usage};
 use crate::checkpoint::Checkpoint;
 use crate::cli::{CheckArgs, RemoteArgs, WorkArgs};
 use crate::compare::{self, Comparison, Options, Part, Shard};
@@ -120,6 +120,7 @@ fn compare_share(
         compare::compare_part(&base, &tuned, shard, options)
     })??;
     say_usage(store.as_ref(), printer);
+    say_traffic(&access, printer);
     let timings = Timings {
         total: started.elapsed(),
         tensors: compared.timings,

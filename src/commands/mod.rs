@@ -249,6 +249,17 @@ fn open_cache(args: &WorkArgs) -> Result<Option<Store>, FsError> {
     folder.map(Store::open).transpose()
 }
 
+/// What was fetched, if anything.
+fn say_traffic(access: &Access, printer: &Printer) {
+    let (bytes, requests) = access.traffic();
+    if requests > 0 {
+        let megabytes = bytes as f64 / 1e6;
+        printer.info(&format!(
+            "network: {megabytes:.1} MB of files in {requests} requests"
+        ));
+    }
+}
+
 /// What the cache did; damage and unwritten entries are worth a warning.
 fn say_usage(store: Option<&Store>, printer: &Printer) {
     let Some(store) = store else { return };

@@ -2,7 +2,7 @@
 
 use super::check::warn_of_unread_files;
 use super::emit;
-use super::{CommandError, Outcome, access, on_pool, open_cache, say_usage};
+use super::{CommandError, Outcome, access, on_pool, open_cache, say_traffic, say_usage};
 use crate::checkpoint::{Checkpoint, read_ahead, to_f64};
 use crate::cli::{CompatArg, ScanArgs, ScanFormat};
 use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
@@ -22,7 +22,8 @@ const FORMATS: &[(&str, ScanFormat)] = &[
 
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
-    let checkpoint = access(&args.remote).open(&args.reference)?;
+    let access = access(&args.remote);
+    let checkpoint = access.open(&args.reference)?;
     warn_of_unread_files(&checkpoint, printer);
     for defect in checkpoint.defects() {
         printer.warning(&format!("`{}`: {}", defect.file, defect.message));
@@ -55,6 +56,7 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
         )
     })??;
     say_usage(store.as_ref(), printer);
+    say_traffic(&access, printer);
     let report = ScanReport {
         checkpoint: CheckpointIdentity {
             reference: checkpoint.reference().to_owned(),

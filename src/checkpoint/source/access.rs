@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     pub(super) wire: Arc<Wire>,
     pub(super) ahead: Ahead,
     heads: Mutex<BTreeMap<HeadKey, Bytes>>,
+    fetched: AtomicU64,
+    requests: AtomicU64,
 }
 
 /// SHA-256 of a file, and how many of its first bytes.
@@ -101,11 +104,27 @@ impl Access {
             wire: Arc::default(),
             ahead: Ahead::default(),
             heads: Mutex::default(),
+            fetched: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
         }))
+    }
+
+    /// Bytes of files that were fetched, and in how many requests, listings not counted.
+    pub fn traffic(&self) -> (u64, u64) {
+        let Self(shared) = self;
+        (
+            shared.fetched.load(Ordering::Relaxed),
+            shared.requests.load(Ordering::Relaxed),
+        )
     }
 }
 
 impl Shared {
+    pub(super) fn count(&self, bytes: usize) {
+        self.fetched.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// First bytes of a file that another file of the same content has brought.
     pub(super) fn head_of(&self, key: &HeadKey) -> Option<Bytes> {
         self.heads().get(key).cloned()

@@ -150,6 +150,7 @@ impl ObjectBlob {
             .map_err(|error| self.explain(&error, &trace))?;
         self.check_version(&result.meta)?;
         let bytes = self.store.collect(&self.location, result, &trace).await?;
+        self.shared().count(bytes.len());
         check_length(&self.location, range.end - range.start, bytes.len() as u64)?;
         Ok(bytes)
     }

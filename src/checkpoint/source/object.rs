@@ -76,17 +76,24 @@ impl ObjectFolder {
         Ok(folder)
     }
 
-    /// Asks for each name that a checkpoint usually has.
+    /// Asks for each name that a checkpoint usually has; for `only` one where an address leads to
+    /// no other.
     pub(super) fn probed(
         store: Store,
         prefix: ObjectPath,
         location: &str,
+        only: Option<&str>,
     ) -> Result<Self, RemoteError> {
         let mut folder = Self::empty(store, prefix, location);
+        folder.is_listed = only.is_some();
+        let names: Vec<&str> = match only {
+            Some(name) => vec![name],
+            None => fixed_names().collect(),
+        };
         let sizes = folder.store.shared.wait(location, async {
-            all(fixed_names().map(|name| folder.size_of(name))).await
+            all(names.iter().map(|name| folder.size_of(name))).await
         })?;
-        for (name, size) in fixed_names().zip(sizes) {
+        for (name, size) in names.into_iter().zip(sizes) {
             if let Some(size) = size {
                 folder.listing.insert(name.to_owned(), size);
             }
@@ -117,8 +124,7 @@ impl ObjectFolder {
 
     async fn size_of(&self, name: &str) -> Result<Option<u64>, RemoteError> {
         let (location, object) = self.locate(name);
-        let found = self.store.head(&location, &object).await?;
-        Ok(found.map(|meta| meta.size))
+        self.store.size(&location, &object).await
     }
 
     /// Size of a file, asked for where the listing does not go.

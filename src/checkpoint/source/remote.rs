@@ -146,7 +146,9 @@ fn open_web(url: &Url, name: &str, shared: &Arc<Shared>) -> Result<Opened, Remot
         &location,
         shared,
     )?;
-    let folder = ObjectFolder::probed(store, ObjectPath::ROOT, &location)?;
+    // A signature is for one file.
+    let only = file.as_deref().filter(|_| url.query().is_some());
+    let folder = ObjectFolder::probed(store, ObjectPath::ROOT, &location, only)?;
     Ok(Opened {
         folder: Arc::new(folder),
         file,

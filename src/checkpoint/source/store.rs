@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    BackoffConfig, Error as StoreError, Extensions, GetOptions, GetResult, ObjectMeta, ObjectStore,
-    RetryConfig,
+    BackoffConfig, Error as StoreError, Extensions, GetOptions, GetRange, GetResult, ObjectMeta,
+    ObjectStore, RetryConfig,
 };
 use sha1::Digest as _;
 
@@ -85,6 +85,32 @@ impl Store {
         }
     }
 
+    /// Size of an object of a web server; `None` where there is none. An address may be signed for GET
+    /// alone.
+    pub(super) async fn size(
+        &self,
+        location: &str,
+        object: &ObjectPath,
+    ) -> Result<Option<u64>, RemoteError> {
+        match self.head(location, object).await {
+            Err(RemoteError::Refused {
+                refusal: Refusal::Forbidden | Refusal::Status(405 | 501),
+                ..
+            }) => {}
+            found => return Ok(found?.map(|meta| meta.size)),
+        }
+        let trace = Trace::default();
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(0..1)),
+            ..Self::options(&trace)
+        };
+        match self.inner.get_opts(object, options).await {
+            Ok(result) => Ok(Some(result.meta.size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.explain(location, &error, &trace)),
+        }
+    }
+
     /// All bytes of a small object, checked against what is known of it.
     pub(super) async fn read(
         &self,
@@ -100,6 +126,7 @@ impl Store {
             .map_err(|error| self.explain(location, &error, &trace))?;
         let announced = result.meta.size;
         let bytes = self.collect(location, result, &trace).await?;
+        self.shared.count(bytes.len());
         known.check_size(location, announced)?;
         check_length(location, announced, bytes.len() as u64)?;
         known.check_digest(location, &bytes)?;

@@ -197,14 +197,21 @@ pub(super) fn message_of(body: &str) -> String {
     clean(text.unwrap_or_default())
 }
 
-/// One line of limited length without control characters.
+/// One line of limited length without control characters, and without words that could be a token or
+/// a signature: a server may repeat what it was sent.
 pub(super) fn clean(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .map(|one| if one.is_control() { ' ' } else { one })
-        .take(LONGEST_MESSAGE)
+    let words: Vec<&str> = text
+        .split(|one: char| one.is_control() || one.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .map(|word| if may_be_secret(word) { "[...]" } else { word })
         .collect();
-    line.trim().trim_end_matches('.').to_owned()
+    let line: String = words.join(" ").chars().take(LONGEST_MESSAGE).collect();
+    line.trim_end_matches('.').to_owned()
+}
+
+fn may_be_secret(word: &str) -> bool {
+    let is_code = |one: char| one.is_ascii_alphanumeric() || "+/_.=-".contains(one);
+    word.contains("hf_") || word.contains("ig=") || (word.len() >= 40 && word.chars().all(is_code))
 }
 
 /// How long a server that is busy asks to wait.
@@ -254,13 +261,26 @@ mod tests {
         let xml =
             "<Error><Code>AccessDenied</Code><Message>Access Denied</Message><Key>s</Key></Error>";
         assert_eq!(message_of(xml), "AccessDenied: Access Denied");
-        assert_eq!(message_of(r#"{"error":"no\u0007 way"}"#), "no  way");
+        assert_eq!(message_of(r#"{"error":"no\u0007 way"}"#), "no way");
         assert_eq!(
             message_of(r#"{"error":{"code":404,"message":"gone."}}"#),
             "gone"
         );
         assert_eq!(message_of("<html>nginx</html>"), "");
         assert_eq!(message_of(""), "");
-        assert_eq!(clean(&"x".repeat(1000)).len(), LONGEST_MESSAGE);
+        assert_eq!(clean(&"long ".repeat(1000)).len(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn what_a_server_repeats_of_a_secret_is_not_shown() {
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvOmEvYiJ9.c2lnbmF0dXJl";
+        for secret in ["hf_abcdef", "`hf_abcdef`", jwt, "?sig=abc", "Sig=abc"] {
+            assert_eq!(
+                clean(&format!("bad token {secret} here")),
+                "bad token [...] here"
+            );
+        }
+        let arn = "arn:aws:iam::123456789012:user/somebody-with-a-name";
+        assert_eq!(clean(arn), arn);
     }
 }

@@ -90,6 +90,24 @@ fn a_folder_and_a_file_are_read_by_range_and_a_signature_is_not_shown() {
 }
 
 #[test]
+fn an_address_that_is_signed_for_get_and_one_file_does() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = model().write(home.path());
+    let bytes = tunegate::fs::read(&folder.join("model.safetensors")).unwrap();
+    let server = Server::start(move |request| {
+        let is_signed = request.target == "/models/x/model.safetensors?sig=secret";
+        if request.method == "GET" && is_signed {
+            Reply::ranged(request, &bytes)
+        } else {
+            Reply::new(403, "")
+        }
+    });
+    let url = format!("{}/models/x/model.safetensors?sig=secret", server.url());
+    let local = scan(&folder.display().to_string(), 0).json();
+    assert_eq!(scan(&url, 0).json()["layers"], local["layers"]);
+}
+
+#[test]
 fn a_file_that_is_replaced_meanwhile_is_no_verdict() {
     let home = tempfile::tempdir().unwrap();
     let folder = ballast(model()).write(home.path());

@@ -74,7 +74,7 @@ pub(super) async fn list(
         // One segment: a `/` in it is sent as %2F.
         .extend(["revision", revision]);
     url.set_query(Some("blobs=true"));
-    let body = get(&client(location)?, &url, settings, location).await?;
+    let body = get(&client(settings, location)?, &url, settings, location).await?;
     let found: Repository =
         serde_json::from_slice(&body).map_err(|source| RemoteError::Answer {
             location: location.to_owned(),
@@ -84,8 +84,13 @@ pub(super) async fn list(
 }
 
 /// A client for requests that bring no weights.
-pub(super) fn client(location: &str) -> Result<reqwest::Client, RemoteError> {
+pub(super) fn client(
+    settings: &HubSettings,
+    location: &str,
+) -> Result<reqwest::Client, RemoteError> {
     reqwest::Client::builder()
+        // No redirect leads out of an encrypted connection.
+        .https_only(settings.endpoint.starts_with("https://"))
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)

@@ -82,7 +82,7 @@ impl Identity {
         settings: &HubSettings,
         location: &str,
     ) -> Result<Token, RemoteError> {
-        let client = client(location)?;
+        let client = client(settings, location)?;
         let id_token = match &self.source {
             IdSource::Given(token) => token.clone(),
             IdSource::GitHub { url, token } => ask_github(&client, url, token, location).await?,
