@@ -12,7 +12,7 @@ use super::access::Shared;
 use super::error::RemoteError;
 use super::store::{Known, Store, Versions, check_length};
 use super::wire::Trace;
-use super::{Blob, ahead, zeros};
+use super::{Blob, blocks, zeros};
 use crate::checkpoint::CheckpointError;
 
 /// How often a range is asked for; the store tries each again by itself.
@@ -250,7 +250,7 @@ impl Blob for Arc<ObjectBlob> {
         if let Some(bytes) = self.shared().ahead.take(self, offset, length)? {
             return Ok(bytes);
         }
-        let piece = ahead::fetch_whole(self, offset..offset.saturating_add(length));
+        let piece = blocks::fetch_whole(self, offset..offset.saturating_add(length));
         Ok(self.shared().wait(&self.location, piece)?)
     }
 

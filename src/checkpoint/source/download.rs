@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::ahead::blocks_of;
 use super::blob::ObjectBlob;
+use super::blocks::blocks_of;
 use super::error::RemoteError;
 use super::local::open as open_local;
 use super::name::is_plain;

@@ -7,6 +7,7 @@
 mod access;
 mod ahead;
 mod blob;
+mod blocks;
 mod cloud;
 mod download;
 mod error;
