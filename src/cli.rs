@@ -67,7 +67,7 @@ pub enum ColorArg {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Base checkpoint: a folder, a .safetensors file, hf://owner/name[@revision], s3://, gs://, az:// or
+    /// Base checkpoint: a folder, a .safetensors file, hf://owner/name@revision, s3://, gs://, az:// or
     /// https://; may be left out where the policy pins it
     #[arg(long, value_name = "REF", env = "TUNEGATE_BASE")]
     pub base: Option<String>,
@@ -172,7 +172,7 @@ pub enum CheckFormat {
 
 #[derive(Debug, Args)]
 pub struct ScanArgs {
-    /// Checkpoint: a folder, a .safetensors file, hf://owner/name[@revision], s3://, gs://, az:// or https://
+    /// Checkpoint: a folder, a .safetensors file, hf://owner/name@revision, s3://, gs://, az:// or https://
     #[arg(value_name = "REF")]
     pub reference: String,
     /// Format of the table on stdout
