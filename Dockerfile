@@ -12,7 +12,7 @@ RUN cargo build --release --locked --bin tunegate
 
 FROM ${RUN_IMAGE}
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libopenblas0-pthread \
+ && apt-get install -y --no-install-recommends ca-certificates libopenblas0-pthread \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 tunegate
 COPY --from=build /src/target/release/tunegate /usr/local/bin/tunegate

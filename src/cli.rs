@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::checkpoint::TimeLimit;
 use crate::num::ByteSize;
 
 /// Judges whether a fine-tuned checkpoint is a sound fine-tune of its base, from the weights alone.
@@ -66,10 +67,11 @@ pub enum ColorArg {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Base checkpoint: a folder or a .safetensors file; may be left out where the policy pins it
+    /// Base checkpoint: a folder, a .safetensors file, hf://owner/name@revision, s3://, gs://, az:// or
+    /// https://; may be left out where the policy pins it
     #[arg(long, value_name = "REF", env = "TUNEGATE_BASE")]
     pub base: Option<String>,
-    /// Tuned checkpoint: a folder or a .safetensors file, an adapter on the base, or CHECKPOINT+ADAPTER
+    /// Tuned checkpoint, as the base; an adapter on the base; or CHECKPOINT+ADAPTER
     #[arg(long, value_name = "REF", env = "TUNEGATE_TUNED")]
     pub tuned: String,
     /// Adapter that the tuned checkpoint is said to contain: whether its merge is right is checked
@@ -82,6 +84,8 @@ pub struct CheckArgs {
     pub shard: Option<String>,
     #[command(flatten)]
     pub work: WorkArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// By what is judged, and how the report is shown.
@@ -143,6 +147,25 @@ pub struct WorkArgs {
     pub memory: Option<ByteSize>,
 }
 
+/// How checkpoints elsewhere are read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Remote checkpoints")]
+pub struct RemoteArgs {
+    /// Use no network: of the Hub, only what is in its cache
+    #[arg(long, env = "TUNEGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub offline: bool,
+    /// Keep remote files whole in this folder, and read them there
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_DOWNLOAD")]
+    pub download: Option<PathBuf>,
+    /// Give up, with exit code 2, when the run has not read everything after this time, such as 30m
+    #[arg(long, value_name = "DURATION", env = "TUNEGATE_DEADLINE")]
+    pub deadline: Option<TimeLimit>,
+    /// On GitHub Actions, exchange the job's identity for a token of the Hub with access to this
+    /// repository or user (a trusted publisher there), instead of HF_TOKEN
+    #[arg(long, value_name = "OWNER/NAME|USER", env = "TUNEGATE_HUB_OIDC")]
+    pub hub_oidc: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CheckFormat {
     Human,
@@ -152,7 +175,8 @@ pub enum CheckFormat {
 
 #[derive(Debug, Args)]
 pub struct ScanArgs {
-    /// Checkpoint: a folder or a .safetensors file, CHECKPOINT+ADAPTER, or an adapter by itself
+    /// Checkpoint: a folder, a .safetensors file, hf://owner/name@revision, s3://, gs://, az:// or https://;
+    /// CHECKPOINT+ADAPTER; or an adapter by itself
     #[arg(value_name = "REF")]
     pub reference: String,
     /// Format of the table on stdout
@@ -183,6 +207,8 @@ pub struct ScanArgs {
     pub seed: u64,
     #[command(flatten)]
     pub work: WorkArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

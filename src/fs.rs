@@ -97,13 +97,43 @@ pub fn check_writable(path: &Path) -> Result<(), FsError> {
 /// Writes by way of a sibling temporary file and a rename, so that a reader sees the old bytes or
 /// the new ones, never a mixture.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
-    let failed = |source| FsError::new("write", path, source);
-    let mut file = tempfile::NamedTempFile::new_in(parent(path)).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    set_usual_permissions(file.as_file()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    let mut file = AtomicFile::create(path)?;
+    file.write(bytes)?;
+    file.persist()
+}
+
+/// A file that is written in pieces and is at its path once it is whole.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Starts a file whose folder exists. Nothing is left of it unless it is persisted.
+    pub fn create(path: &Path) -> Result<Self, FsError> {
+        let file = tempfile::NamedTempFile::new_in(parent(path))
+            .map_err(|source| FsError::new("write", path, source))?;
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+        })
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|source| FsError::new("write", &self.path, source))
+    }
+
+    /// Puts the file at its path.
+    pub fn persist(self) -> Result<(), FsError> {
+        let Self { file, path } = self;
+        let failed = |source| FsError::new("write", &path, source);
+        file.as_file().sync_all().map_err(failed)?;
+        set_usual_permissions(file.as_file()).map_err(failed)?;
+        file.persist(&path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
 }
 
 /// A temporary file is private to its owner; a report is not.

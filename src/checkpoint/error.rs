@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::checkpoint::{AdapterError, HeaderError};
+use crate::checkpoint::{AdapterError, HeaderError, RemoteError};
 use crate::fs::FsError;
 
 /// No verdict is possible. A checkpoint that can be read but is damaged carries
@@ -12,6 +12,8 @@ use crate::fs::FsError;
 pub enum CheckpointError {
     #[error(transparent)]
     Fs(#[from] FsError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("cannot read checkpoint `{}`", path.display())]
     Header {
         path: PathBuf,
@@ -95,6 +97,7 @@ impl CheckpointError {
             Self::IndexName { .. } => {
                 Some("name the shards by plain relative names that end with `.safetensors`")
             }
+            Self::Remote(error) => error.hint(),
             Self::Escapes { .. } => Some("copy the file into the folder instead of linking to it"),
             Self::Header { .. }
             | Self::Fs(_)

@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::checkpoint::tensor::{Derive, Source, Span, zeros};
+use crate::checkpoint::source::zeros;
+use crate::checkpoint::tensor::{Derive, Source, Span};
 use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
 use crate::layer::{
     Architecture, Form, LayerSource, LogicalLayer, Runs, logical_layer, pair_names, transpose,
@@ -222,10 +223,7 @@ struct Assembled {
 impl Derive for Assembled {
     fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
         let width = tensor.dtype.bytes();
-        let mut bytes = zeros(tensor.byte_length()).ok_or_else(|| CheckpointError::TooLarge {
-            tensor: tensor.name.clone(),
-            bytes: tensor.byte_length(),
-        })?;
+        let mut bytes = zeros(&tensor.name, tensor.byte_length())?;
         for (from, into) in &self.moves {
             let mut values = from.read(checkpoint)?;
             if from.input_first != into.input_first {

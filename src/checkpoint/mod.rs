@@ -27,6 +27,7 @@ mod quantised;
 mod rounding;
 mod shards;
 mod side;
+mod source;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -38,4 +39,7 @@ pub use self::error::CheckpointError;
 pub use self::header::HeaderError;
 pub use self::layout::LaidOut;
 pub use self::pair::{Pairing, pair};
+pub use self::source::{
+    Access, AccessOptions, HubSettings, ReadAhead, Refusal, RemoteError, TimeLimit, read_ahead,
+};
 pub use self::tensor::{Checkpoint, Defect, Skipped, Tensor};

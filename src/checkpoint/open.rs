@@ -2,19 +2,18 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkpoint::dtype::reason_to_skip;
 use crate::checkpoint::header::{self, Entry, Header, HeaderError, LENGTH_BYTES};
 use crate::checkpoint::quantised::{Declared, Raw};
-use crate::checkpoint::shards::{self, Index, ShardFile};
-use crate::checkpoint::tensor::{Source, Span, WeightFile, read_exact_at};
+use crate::checkpoint::shards::{self, Index, Layout, ShardFile};
+use crate::checkpoint::source::Blob;
+use crate::checkpoint::tensor::{Source, Span};
 use crate::checkpoint::{
     Checkpoint, CheckpointError, Defect, Dtype, Skipped, Tensor, quantised, side,
 };
-use crate::fs::{self, FsError};
 use crate::layer::is_buffer;
 
 impl Checkpoint {
@@ -28,7 +27,11 @@ impl Checkpoint {
     /// If there are no weights, a header or index cannot be read, a file lies outside the folder,
     /// or the checkpoint is an adapter or a pickle. Damage beyond the headers is a [`Defect`].
     pub fn open(path: &Path, reference: &str) -> Result<Self, CheckpointError> {
-        let layout = shards::locate(path)?;
+        Self::read(shards::locate(path)?, reference)
+    }
+
+    /// Reads the headers and side files of what was found.
+    pub(super) fn read(layout: Layout, reference: &str) -> Result<Self, CheckpointError> {
         let mut builder = Builder::new(layout.index);
         for shard in layout.files {
             builder.add(shard)?;
@@ -36,11 +39,11 @@ impl Checkpoint {
         let stored = std::mem::take(&mut builder.stored);
         let mut checkpoint = builder.finish(reference);
         checkpoint.unread_files = layout.unread;
-        checkpoint.config = side::read_config(&layout.folder, &mut checkpoint.defects)?;
-        let model_opt = side::read_model_opt(&layout.folder, &mut checkpoint.defects)?;
+        checkpoint.config = side::read_config(&*layout.folder, &mut checkpoint.defects)?;
+        let model_opt = side::read_model_opt(&*layout.folder, &mut checkpoint.defects)?;
         let declared = Declared::new(checkpoint.config.as_ref(), model_opt.as_ref());
         quantised::resolve(&mut checkpoint, &stored, &declared);
-        checkpoint.tokenizer = side::tokenizer_hashes(&layout.folder)?;
+        checkpoint.tokenizer = side::tokenizer_hashes(&*layout.folder)?;
         Ok(checkpoint)
     }
 
@@ -56,7 +59,7 @@ impl Checkpoint {
 struct Builder {
     index: Option<Index>,
     names: Vec<String>,
-    files: Vec<WeightFile>,
+    files: Vec<Arc<dyn Blob>>,
     /// File by tensor, of all tensors that some header lists.
     owners: BTreeMap<String, usize>,
     tensors: BTreeMap<String, Tensor>,
@@ -81,14 +84,9 @@ impl Builder {
     }
 
     fn add(&mut self, shard: ShardFile) -> Result<(), CheckpointError> {
-        let ShardFile { name, path } = shard;
-        let file = fs::open(&path)?;
-        // The size of the opened file, not of what the path leads to by now.
-        let size = file
-            .metadata()
-            .map_err(|source| FsError::new("read", &path, source))?
-            .len();
-        let (start, header) = read_header(&file, &path, size)?;
+        let ShardFile { name, blob } = shard;
+        let size = blob.size();
+        let (start, header) = read_header(&*blob)?;
         // Offsets of tensors of unknown dtypes can be of any size.
         self.check_size(&name, start.saturating_add(header.data_length), size);
         let at = self.files.len();
@@ -104,7 +102,7 @@ impl Builder {
         }
         self.report(&name, &repeated, "in another file too");
         self.names.push(name);
-        self.files.push(WeightFile { path, file });
+        self.files.push(blob);
         Ok(())
     }
 
@@ -214,6 +212,8 @@ impl Builder {
             unread_files: Vec::new(),
             config: None,
             tokenizer: BTreeMap::new(),
+            revision: None,
+            deadline: None,
         }
     }
 
@@ -264,24 +264,23 @@ impl Builder {
     }
 }
 
-/// The header of an opened file of `size` bytes, and where the data starts.
-fn read_header(file: &File, path: &Path, size: u64) -> Result<(u64, Header), CheckpointError> {
+/// The header of a file, and where the data starts.
+fn read_header(blob: &dyn Blob) -> Result<(u64, Header), CheckpointError> {
     let refused = |source: HeaderError| CheckpointError::Header {
-        path: path.to_path_buf(),
+        path: blob.path().to_path_buf(),
         source,
     };
-    let read = |buffer: &mut [u8], offset| {
-        read_exact_at(file, buffer, offset).map_err(|source| FsError::new("read", path, source))
-    };
+    let size = blob.size();
     if size < LENGTH_BYTES {
         return Err(refused(HeaderError::TooShort { size }));
     }
-    let mut prefix = [0; 8];
-    read(&mut prefix, 0)?;
+    let prefix: [u8; 8] = blob
+        .read("header", 0, LENGTH_BYTES)?
+        .try_into()
+        .unwrap_or_default();
     let length = header::header_length(prefix, size).map_err(refused)?;
     // At most 100 MB by the check above.
-    let mut json = vec![0; usize::try_from(length).unwrap_or(0)];
-    read(&mut json, LENGTH_BYTES)?;
+    let json = blob.read("header", LENGTH_BYTES, length)?;
     let header = header::parse(&json).map_err(refused)?;
     let start = LENGTH_BYTES + length;
     Ok((start, header))

@@ -1,12 +1,16 @@
 //! Which files of a folder hold the weights.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::json::{Object, UniqueStrings};
+use crate::checkpoint::source::{
+    self, Blob, Folder, LocalFolder, Refusal, RemoteError, is_plain as is_plain_name,
+};
 use crate::fs;
 
 const SINGLE_FILE: &str = "model.safetensors";
@@ -14,11 +18,11 @@ const MAIN_INDEX: &str = "model.safetensors.index.json";
 const INDEX_SUFFIX: &str = ".safetensors.index.json";
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 
-/// The files to read, found but not opened.
+/// The files to read, opened.
 #[derive(Debug)]
 pub(super) struct Layout {
     /// Where side files are looked for.
-    pub(super) folder: PathBuf,
+    pub(super) folder: Arc<dyn Folder>,
     pub(super) files: Vec<ShardFile>,
     pub(super) index: Option<Index>,
     /// Weight files in the folder that are not part of the model.
@@ -29,7 +33,7 @@ pub(super) struct Layout {
 pub(super) struct ShardFile {
     /// Relative to the folder.
     pub(super) name: String,
-    pub(super) path: PathBuf,
+    pub(super) blob: Arc<dyn Blob>,
 }
 
 #[derive(Debug)]
@@ -42,58 +46,82 @@ pub(super) struct Index {
     pub(super) missing: BTreeSet<String>,
 }
 
-/// Finds the weights at `path`: a `.safetensors` file, or a folder with `model.safetensors`, else an
-/// index with its shards, else any `*.safetensors`.
+/// Finds the weights at a local `path`: a `.safetensors` file, or a folder as [`locate_in`] has it.
 pub(super) fn locate(path: &Path) -> Result<Layout, CheckpointError> {
     if path.is_dir() {
-        return locate_in_folder(path);
+        return locate_in(Arc::new(LocalFolder::new(path)));
     }
     // Tells a missing path from one of the wrong kind.
     fs::size(path)?;
     let name = file_name(path);
-    if is_adapter_file(&name) {
-        return Err(CheckpointError::Adapter {
-            path: path.to_path_buf(),
-            file: name,
-        });
-    }
-    if !is_weight_file(&name) {
-        let path = path.to_path_buf();
-        return Err(if is_gguf(&name) {
-            CheckpointError::Gguf { path, file: name }
-        } else if is_pickle(&name) {
-            CheckpointError::Pickle { path, pickle: name }
-        } else {
-            CheckpointError::NotACheckpoint { path }
-        });
-    }
+    check_file(path, &name)?;
     // Opening a pipe would wait for a writer.
     if !path.is_file() {
         return Err(CheckpointError::NotACheckpoint {
             path: path.to_path_buf(),
         });
     }
-    Ok(Layout {
-        folder: path.parent().unwrap_or(Path::new("")).to_path_buf(),
-        files: vec![ShardFile {
-            name,
-            path: path.to_path_buf(),
-        }],
-        index: None,
-        unread: Vec::new(),
-    })
+    let folder = Arc::new(LocalFolder::new(path.parent().unwrap_or(Path::new(""))));
+    let blob = source::open_local(path.to_path_buf())?;
+    Ok(single(folder, name, blob))
 }
 
-fn locate_in_folder(folder: &Path) -> Result<Layout, CheckpointError> {
-    let names = fs::list(folder)?;
+/// Refuses a file that by its name is no file of weights.
+fn check_file(path: &Path, name: &str) -> Result<(), CheckpointError> {
+    let path = path.to_path_buf();
+    let file = name.to_owned();
+    if is_adapter_file(name) {
+        Err(CheckpointError::Adapter { path, file })
+    } else if is_weight_file(name) {
+        Ok(())
+    } else if is_gguf(name) {
+        Err(CheckpointError::Gguf { path, file })
+    } else if is_pickle(name) {
+        Err(CheckpointError::Pickle { path, pickle: file })
+    } else {
+        Err(CheckpointError::NotACheckpoint { path })
+    }
+}
+
+/// One file of a remote folder that is the whole checkpoint.
+pub(super) fn locate_file(
+    folder: Arc<dyn Folder>,
+    name: String,
+) -> Result<Layout, CheckpointError> {
+    let path = folder.path(&name);
+    check_file(&path, &name)?;
+    match folder.open(&name)? {
+        Some(blob) => Ok(single(folder, name, blob)),
+        None => Err(CheckpointError::Remote(RemoteError::Refused {
+            location: path.display().to_string(),
+            refusal: Refusal::NoEntry,
+            detail: String::new(),
+        })),
+    }
+}
+
+/// One file that is the whole checkpoint.
+fn single(folder: Arc<dyn Folder>, name: String, blob: Arc<dyn Blob>) -> Layout {
+    Layout {
+        folder,
+        files: vec![ShardFile { name, blob }],
+        index: None,
+        unread: Vec::new(),
+    }
+}
+
+/// Finds the weights in a folder: `model.safetensors`, else an index with its shards, else any
+/// `*.safetensors`.
+pub(super) fn locate_in(folder: Arc<dyn Folder>) -> Result<Layout, CheckpointError> {
+    let names = folder.names()?;
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     if has(ADAPTER_CONFIG) {
-        return Err(adapter(folder, ADAPTER_CONFIG));
+        return Err(adapter(&*folder, ADAPTER_CONFIG));
     }
     let (wanted, index) = if has(SINGLE_FILE) {
         (BTreeSet::from([SINGLE_FILE.to_owned()]), None)
-    } else if let Some(index_name) = choose_index(folder, &names)? {
-        let index = read_index(folder, index_name)?;
+    } else if let Some(index_name) = choose_index(&*folder, &names)? {
+        let index = read_index(&*folder, index_name)?;
         (index.weight_map.values().cloned().collect(), Some(index))
     } else {
         let all = names.iter().filter(|name| is_weight_file(name));
@@ -103,13 +131,13 @@ fn locate_in_folder(folder: &Path) -> Result<Layout, CheckpointError> {
         )
     };
     if wanted.is_empty() {
-        return Err(nothing_found(folder, &names));
+        return Err(nothing_found(&*folder, &names));
     }
     gather(folder, &names, wanted, index)
 }
 
 fn gather(
-    folder: &Path,
+    folder: Arc<dyn Folder>,
     names: &[String],
     wanted: BTreeSet<String>,
     mut index: Option<Index>,
@@ -121,29 +149,29 @@ fn gather(
         .collect();
     let mut files = Vec::new();
     for name in wanted {
-        match (resolve(folder, &name)?, &mut index) {
-            (Some(path), _) => files.push(ShardFile { name, path }),
+        match (folder.open(&name)?, &mut index) {
+            (Some(blob), _) => files.push(ShardFile { name, blob }),
             (None, Some(index)) => {
                 index.missing.insert(name);
             }
             // Listed a moment ago: a dangling link, or a folder of that name.
             (None, None) => {
                 return Err(CheckpointError::NotACheckpoint {
-                    path: folder.join(name),
+                    path: folder.path(&name),
                 });
             }
         }
     }
     Ok(Layout {
-        folder: folder.to_path_buf(),
+        folder,
         files,
         index,
         unread,
     })
 }
 
-fn nothing_found(folder: &Path, names: &[String]) -> CheckpointError {
-    let path = folder.to_path_buf();
+fn nothing_found(folder: &dyn Folder, names: &[String]) -> CheckpointError {
+    let path = folder.path("");
     let first = |is: fn(&str) -> bool| names.iter().find(|name| is(name)).cloned();
     if let Some(file) = first(is_adapter_file) {
         return CheckpointError::Adapter { path, file };
@@ -157,15 +185,15 @@ fn nothing_found(folder: &Path, names: &[String]) -> CheckpointError {
     }
 }
 
-fn adapter(folder: &Path, file: &str) -> CheckpointError {
+fn adapter(folder: &dyn Folder, file: &str) -> CheckpointError {
     CheckpointError::Adapter {
-        path: folder.to_path_buf(),
+        path: folder.path(""),
         file: file.to_owned(),
     }
 }
 
 fn choose_index<'a>(
-    folder: &Path,
+    folder: &dyn Folder,
     names: &'a [String],
 ) -> Result<Option<&'a str>, CheckpointError> {
     let mut indexes = names.iter().filter(|name| name.ends_with(INDEX_SUFFIX));
@@ -174,7 +202,7 @@ fn choose_index<'a>(
     }
     match (indexes.next(), indexes.next()) {
         (Some(first), Some(second)) => Err(CheckpointError::ManyIndexes {
-            path: folder.to_path_buf(),
+            path: folder.path(""),
             first: first.clone(),
             second: second.clone(),
         }),
@@ -188,11 +216,10 @@ struct IndexFile {
     weight_map: UniqueStrings,
 }
 
-fn read_index(folder: &Path, name: &str) -> Result<Index, CheckpointError> {
-    let path = folder.join(name);
-    let bytes = match resolve(folder, name)? {
-        Some(resolved) => fs::read(&resolved)?,
-        None => return Err(CheckpointError::NotACheckpoint { path }),
+fn read_index(folder: &dyn Folder, name: &str) -> Result<Index, CheckpointError> {
+    let path = folder.path(name);
+    let Some(bytes) = folder.read(name)? else {
+        return Err(CheckpointError::NotACheckpoint { path });
     };
     let Object(IndexFile {
         weight_map: UniqueStrings(weight_map),
@@ -215,43 +242,12 @@ fn read_index(folder: &Path, name: &str) -> Result<Index, CheckpointError> {
 
 /// Whether a name from an index can only mean a weight file at or below the folder.
 fn is_plain(name: &str) -> bool {
-    let is_clean = !name.contains(['\\', ':', '\0']) && !name.chars().any(char::is_control);
-    is_clean
+    is_plain_name(name)
         && is_weight_file(name)
         && !is_adapter_file(name)
-        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
         && Path::new(name)
             .components()
             .all(|part| matches!(part, Component::Normal(_)))
-}
-
-/// The file that `name` leads to, if it is one. A link may stay inside the folder, or lead to the
-/// blobs of the Hugging Face cache that the folder is a snapshot of.
-pub(super) fn resolve(folder: &Path, name: &str) -> Result<Option<PathBuf>, CheckpointError> {
-    let path = folder.join(name);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let here = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    let (root, target) = (fs::canonical(here)?, fs::canonical(&path)?);
-    let is_blob = root
-        .parent()
-        .filter(|snapshots| {
-            snapshots
-                .file_name()
-                .is_some_and(|name| name == "snapshots")
-        })
-        .and_then(Path::parent)
-        .is_some_and(|cache| target.starts_with(cache.join("blobs")));
-    if target.starts_with(&root) || is_blob {
-        Ok(Some(path))
-    } else {
-        Err(CheckpointError::Escapes { path })
-    }
 }
 
 fn file_name(path: &Path) -> String {

@@ -1,20 +1,18 @@
 //! Files beside the weights: the model's config and its tokenizer.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::Value;
 
 use crate::checkpoint::fingerprint::sha256_hex;
-use crate::checkpoint::shards::resolve;
+use crate::checkpoint::source::Folder;
 use crate::checkpoint::{CheckpointError, Defect};
-use crate::fs;
 
 const CONFIG: &str = "config.json";
 const MODEL_OPT_CONFIG: &str = "hf_quant_config.json";
 
 /// Files that decide how text becomes tokens.
-const TOKENIZER_FILES: &[&str] = &[
+pub(super) const TOKENIZER_FILES: &[&str] = &[
     "added_tokens.json",
     "merges.txt",
     "special_tokens_map.json",
@@ -29,7 +27,7 @@ const TOKENIZER_FILES: &[&str] = &[
 /// `config.json`, if there is one. A broken one is a defect, not an error: the weights can be judged
 /// without it.
 pub(super) fn read_config(
-    folder: &Path,
+    folder: &dyn Folder,
     defects: &mut Vec<Defect>,
 ) -> Result<Option<Value>, CheckpointError> {
     read_object(folder, CONFIG, defects)
@@ -37,21 +35,21 @@ pub(super) fn read_config(
 
 /// `hf_quant_config.json`, which ModelOpt writes beside older checkpoints.
 pub(super) fn read_model_opt(
-    folder: &Path,
+    folder: &dyn Folder,
     defects: &mut Vec<Defect>,
 ) -> Result<Option<Value>, CheckpointError> {
     read_object(folder, MODEL_OPT_CONFIG, defects)
 }
 
 fn read_object(
-    folder: &Path,
+    folder: &dyn Folder,
     name: &str,
     defects: &mut Vec<Defect>,
 ) -> Result<Option<Value>, CheckpointError> {
-    let Some(path) = resolve(folder, name)? else {
+    let Some(bytes) = folder.read(name)? else {
         return Ok(None);
     };
-    let message = match serde_json::from_slice::<Value>(&fs::read(&path)?) {
+    let message = match serde_json::from_slice::<Value>(&bytes) {
         Ok(config) if config.is_object() => return Ok(Some(config)),
         Ok(_) => "not a JSON object".to_owned(),
         Err(error) => format!("not readable as JSON: {error}"),
@@ -64,11 +62,13 @@ fn read_object(
 }
 
 /// SHA-256 by name of the tokenizer files that are there.
-pub(super) fn tokenizer_hashes(folder: &Path) -> Result<BTreeMap<String, String>, CheckpointError> {
+pub(super) fn tokenizer_hashes(
+    folder: &dyn Folder,
+) -> Result<BTreeMap<String, String>, CheckpointError> {
     let mut hashes = BTreeMap::new();
     for name in TOKENIZER_FILES {
-        if let Some(path) = resolve(folder, name)? {
-            hashes.insert((*name).to_owned(), sha256_hex(&fs::read(&path)?));
+        if let Some(bytes) = folder.read(name)? {
+            hashes.insert((*name).to_owned(), sha256_hex(&bytes));
         }
     }
     Ok(hashes)

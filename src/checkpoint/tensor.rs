@@ -1,16 +1,13 @@
 //! The opened checkpoint and its tensors.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::checkpoint::adapter::Adapted;
+use crate::checkpoint::source::{Blob, Deadline};
 use crate::checkpoint::{CheckpointError, Dtype, side};
-use crate::fs::FsError;
 use crate::layer::{Architecture, LayerSource, layers_of, natural_order};
 
 /// One checkpoint: its tensors by name, and what is wrong with its files.
@@ -18,13 +15,16 @@ use crate::layer::{Architecture, LayerSource, layers_of, natural_order};
 pub struct Checkpoint {
     pub(super) reference: String,
     /// Shared by copies whose tensors are laid out otherwise.
-    pub(super) files: Arc<Vec<WeightFile>>,
+    pub(super) files: Arc<Vec<Arc<dyn Blob>>>,
     pub(super) tensors: BTreeMap<String, Tensor>,
     pub(super) skipped: BTreeMap<String, Skipped>,
     pub(super) defects: Vec<Defect>,
     pub(super) unread_files: Vec<String>,
     pub(super) config: Option<Value>,
     pub(super) tokenizer: BTreeMap<String, String>,
+    /// Commit of a remote checkpoint that has one.
+    pub(super) revision: Option<String>,
+    pub(super) deadline: Option<Deadline>,
 }
 
 /// A tensor that can be read as weights.
@@ -58,6 +58,11 @@ pub(super) struct Span {
 
 /// How to compute the values of a tensor that no file holds as they are.
 pub(super) trait Derive: std::fmt::Debug + Send + Sync {
+    /// What [`Checkpoint::span_bytes`] will be asked for, so that it can be fetched ahead.
+    fn spans(&self) -> Vec<Span> {
+        Vec::new()
+    }
+
     /// All values in the dtype of `tensor`, a tensor of `checkpoint`: row-major and little-endian.
     fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError>;
 
@@ -99,12 +104,6 @@ pub struct Defect {
     pub message: String,
 }
 
-#[derive(Debug)]
-pub(super) struct WeightFile {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-}
-
 impl Tensor {
     /// Number of values.
     pub fn parameters(&self) -> u64 {
@@ -139,6 +138,11 @@ impl Checkpoint {
     /// What the user called it.
     pub fn reference(&self) -> &str {
         &self.reference
+    }
+
+    /// The commit that was read, where the checkpoint has one.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
     }
 
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
@@ -221,49 +225,16 @@ impl Checkpoint {
 
     /// The bytes of one run of a file, which holds (a part of) that tensor.
     pub(super) fn span_bytes(&self, tensor: &str, span: Span) -> Result<Vec<u8>, CheckpointError> {
-        let source = self
+        let blob = self
             .files
             .get(span.file)
             .ok_or_else(|| CheckpointError::NoSuchPart {
                 tensor: tensor.to_owned(),
                 part: "file".to_owned(),
             })?;
-        let mut bytes = zeros(span.length).ok_or_else(|| CheckpointError::TooLarge {
-            tensor: tensor.to_owned(),
-            bytes: span.length,
-        })?;
-        read_exact_at(&source.file, &mut bytes, span.offset)
-            .map_err(|error| FsError::new("read", &source.path, error))?;
-        Ok(bytes)
-    }
-}
-
-/// A buffer of that many bytes, or `None` if memory does not suffice.
-pub(super) fn zeros(length: u64) -> Option<Vec<u8>> {
-    let length = usize::try_from(length).ok()?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).ok()?;
-    bytes.resize(length, 0);
-    Some(bytes)
-}
-
-/// Reads without moving the file's own position, so that threads can share it.
-#[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    file.read_exact_at(buffer, offset)
-}
-
-#[cfg(windows)]
-pub(super) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
-    use std::os::windows::fs::FileExt as _;
-    while !buffer.is_empty() {
-        let count = file.seek_read(buffer, offset)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        if let Some(deadline) = &self.deadline {
+            deadline.check(&self.reference)?;
         }
-        buffer = buffer.get_mut(count..).unwrap_or_default();
-        offset += count as u64;
+        blob.read(tensor, span.offset, span.length)
     }
-    Ok(())
 }

@@ -1,14 +1,13 @@
 //! `tunegate check`: the gate, or one share of its work.
 
-use std::path::Path;
 use std::time::Instant;
 
 use super::emit::{self, Emit};
 use super::judged::{self, FORMATS, Format, Timings};
-use super::reference::{open_adapter, open_checkpoint, open_tuned};
-use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
+use super::reference::Opener;
+use super::{CommandError, Outcome, access, on_pool, open_cache, say_traffic, say_usage};
 use crate::checkpoint::Checkpoint;
-use crate::cli::{CheckArgs, WorkArgs};
+use crate::cli::{CheckArgs, RemoteArgs, WorkArgs};
 use crate::compare::{self, Comparison, Options, Part, Shard};
 use crate::fs;
 use crate::policy::Policy;
@@ -28,7 +27,7 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
     let sides = sides(&base, args);
-    let (comparison, timings) = compare_whole(sides, &args.work, printer)?;
+    let (comparison, timings) = compare_whole(sides, &args.work, &args.remote, printer)?;
     let report = judged::report(comparison, &policy, args.judge.advisory);
     let document = judged::publish(
         &report,
@@ -58,7 +57,8 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
     }
     let policy = Policy::load(&args.judge.policy)?;
     let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let (part, timings) = compare_share(sides(&base, args), shard, &args.work, printer)?;
+    let sides = sides(&base, args);
+    let (part, timings) = compare_share(sides, shard, &args.work, &args.remote, printer)?;
     for Emit { format, path } in &emits {
         let bytes = match format {
             Format::Timings => timings.render().into_bytes(),
@@ -97,9 +97,10 @@ fn sides<'a>(base: &'a str, args: &'a CheckArgs) -> Sides<'a> {
 pub(super) fn compare_whole(
     sides: Sides<'_>,
     work: &WorkArgs,
+    remote: &RemoteArgs,
     printer: &Printer,
 ) -> Result<(Comparison, Timings), CommandError> {
-    let (part, timings) = compare_share(sides, Shard::WHOLE, work, printer)?;
+    let (part, timings) = compare_share(sides, Shard::WHOLE, work, remote, printer)?;
     Ok((Comparison::from_parts(vec![part])?, timings))
 }
 
@@ -107,15 +108,18 @@ fn compare_share(
     sides: Sides<'_>,
     shard: Shard,
     work: &WorkArgs,
+    remote: &RemoteArgs,
     printer: &Printer,
 ) -> Result<(Part, Timings), CommandError> {
     let started = Instant::now();
-    let base = open_checkpoint(sides.base, printer)?;
+    let access = access(remote);
+    let opener = Opener::new(&access, printer);
+    let base = opener.checkpoint(sides.base)?;
     refuse_corrupt(&base)?;
-    let tuned = open_tuned(sides.tuned, (sides.base, &base), printer)?;
+    let tuned = opener.tuned(sides.tuned, (sides.base, &base))?;
     let replay = match sides.adapter {
         Some(reference) => {
-            let adapter = open_adapter(reference, printer)?;
+            let adapter = opener.adapter(reference)?;
             Some(Checkpoint::with_adapter(&base, &adapter, reference)?)
         }
         None => None,
@@ -137,25 +141,12 @@ fn compare_share(
         compare::compare_part(&base, &tuned, shard, options)
     })??;
     say_usage(store.as_ref(), printer);
+    say_traffic(&access, printer);
     let timings = Timings {
         total: started.elapsed(),
         tensors: compared.timings,
     };
     Ok((compared.result, timings))
-}
-
-pub(super) fn open(reference: &str) -> Result<Checkpoint, CommandError> {
-    let scheme = reference.split_once("://").map(|(scheme, _)| scheme);
-    let is_scheme = |text: &str| {
-        text.chars()
-            .all(|character| character.is_ascii_alphanumeric())
-    };
-    if scheme.is_some_and(is_scheme) {
-        return Err(CommandError::RemoteReference {
-            reference: reference.to_owned(),
-        });
-    }
-    Ok(Checkpoint::open(Path::new(reference), reference)?)
 }
 
 /// Weights that lie in the folder and belong to no model in it.

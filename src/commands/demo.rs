@@ -6,7 +6,7 @@ use std::path::Path;
 use super::check::{Sides, compare_whole};
 use super::judged;
 use super::{CommandError, Outcome};
-use crate::cli::{CheckFormat, DemoArgs};
+use crate::cli::{CheckFormat, DemoArgs, RemoteArgs};
 use crate::error::ExitStatus;
 use crate::fs::{self, FsError};
 use crate::policy::Policy;
@@ -63,7 +63,7 @@ fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcom
             tuned: &tuned,
             adapter: None,
         };
-        let (comparison, _) = compare_whole(sides, &args.work, printer)?;
+        let (comparison, _) = compare_whole(sides, &args.work, &RemoteArgs::default(), printer)?;
         let report = judged::report(comparison, &policy, false);
         document.push_str(&format_heading(&base, &tuned));
         let layout = super::layout(printer);

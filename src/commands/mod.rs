@@ -17,8 +17,8 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 
 use crate::cache::{Store, Usage};
-use crate::checkpoint::CheckpointError;
-use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, WorkArgs};
+use crate::checkpoint::{Access, AccessOptions, CheckpointError, HubSettings};
+use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, RemoteArgs, WorkArgs};
 use crate::compare::{CompareError, PartError};
 use crate::error::ExitStatus;
 use crate::fs::FsError;
@@ -78,8 +78,6 @@ pub enum CommandError {
         pinned: String,
         policy: String,
     },
-    #[error("`{reference}` is a remote checkpoint, which this version cannot read")]
-    RemoteReference { reference: String },
     #[error("`{reference}` is an adapter, and its base is not named")]
     AdapterAlone { reference: String },
     #[error("`{reference}` is no adapter")]
@@ -133,7 +131,6 @@ impl CommandError {
             Self::OtherBase { .. } => {
                 Some("leave out `--base`, or change `[base] ref` in the policy".to_owned())
             }
-            Self::RemoteReference { .. } => Some("download it and pass the folder".to_owned()),
             Self::AdapterAlone { .. } => Some(
                 "pass the base too: `BASE+ADAPTER`, or for `check` `--base BASE --tuned ADAPTER`"
                     .to_owned(),
@@ -233,6 +230,28 @@ fn man() -> Result<Outcome, CommandError> {
     ))
 }
 
+/// How checkpoints are opened, by the arguments and the environment.
+fn access(args: &RemoteArgs) -> Access {
+    let RemoteArgs {
+        offline,
+        download,
+        deadline,
+        hub_oidc,
+    } = args.clone();
+    let variable = |name: &str| std::env::var(name).ok();
+    let hub = HubSettings::from_variables(variable);
+    let hub_oidc = hub_oidc.filter(|resource| !resource.is_empty());
+    Access::new(AccessOptions {
+        offline,
+        download: download.filter(|folder| !folder.as_os_str().is_empty()),
+        deadline,
+        hub: match hub_oidc {
+            Some(resource) => hub.with_oidc(&resource, variable),
+            None => hub,
+        },
+    })
+}
+
 /// The cache that the arguments name.
 fn open_cache(args: &WorkArgs) -> Result<Option<Store>, FsError> {
     let folder = args
@@ -240,6 +259,17 @@ fn open_cache(args: &WorkArgs) -> Result<Option<Store>, FsError> {
         .as_deref()
         .filter(|folder| !folder.as_os_str().is_empty());
     folder.map(Store::open).transpose()
+}
+
+/// What was fetched, if anything.
+fn say_traffic(access: &Access, printer: &Printer) {
+    let (bytes, requests) = access.traffic();
+    if requests > 0 {
+        let megabytes = bytes as f64 / 1e6;
+        printer.info(&format!(
+            "network: {megabytes:.1} MB of files in {requests} requests"
+        ));
+    }
 }
 
 /// What the cache did; damage and unwritten entries are worth a warning.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::CommandError;
-use super::check::{open, warn_of_unread_files};
-use crate::checkpoint::{Adapter, Checkpoint, CheckpointError};
+use super::check::warn_of_unread_files;
+use crate::checkpoint::{Access, Adapter, Checkpoint, CheckpointError};
 use crate::term::Printer;
 
 /// What a reference leads to.
@@ -15,70 +15,80 @@ pub(super) enum Named {
     Adapter(Box<Adapter>),
 }
 
-/// Opens whatever `reference` names. `known` is a checkpoint that is open already, by its reference.
-pub(super) fn open_named(
-    reference: &str,
-    known: Option<(&str, &Arc<Checkpoint>)>,
-    printer: &Printer,
-) -> Result<Named, CommandError> {
-    if let Some((left, right)) = split(reference) {
-        let base = match known {
-            Some((name, checkpoint)) if name == left => Arc::clone(checkpoint),
-            Some(_) | None => {
-                let checkpoint = open_checkpoint(left, printer)?;
-                warn_of_unread_files(&checkpoint, printer);
-                checkpoint
-            }
-        };
-        let adapter = open_adapter(right, printer)?;
-        let merged = Checkpoint::with_adapter(&base, &adapter, reference)?;
-        return Ok(Named::Checkpoint(Arc::new(merged)));
+/// Opens what references name, and says what is odd about it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opener<'a> {
+    access: &'a Access,
+    printer: &'a Printer,
+}
+
+impl<'a> Opener<'a> {
+    pub(super) fn new(access: &'a Access, printer: &'a Printer) -> Self {
+        Self { access, printer }
     }
-    match open(reference) {
-        Ok(checkpoint) => Ok(Named::Checkpoint(Arc::new(checkpoint))),
-        Err(CommandError::Checkpoint(CheckpointError::Adapter { path, .. })) => {
-            let adapter = Adapter::open(&path, reference)?;
-            say(&adapter, printer);
-            Ok(Named::Adapter(Box::new(adapter)))
+
+    /// Opens whatever `reference` names. `known` is a checkpoint that is open already, by its reference.
+    pub(super) fn named(
+        self,
+        reference: &str,
+        known: Option<(&str, &Arc<Checkpoint>)>,
+    ) -> Result<Named, CommandError> {
+        if let Some((left, right)) = split(reference) {
+            let base = match known {
+                Some((name, checkpoint)) if name == left => Arc::clone(checkpoint),
+                Some(_) | None => {
+                    let checkpoint = self.checkpoint(left)?;
+                    warn_of_unread_files(&checkpoint, self.printer);
+                    checkpoint
+                }
+            };
+            let adapter = self.adapter(right)?;
+            let merged = Checkpoint::with_adapter(&base, &adapter, reference)?;
+            return Ok(Named::Checkpoint(Arc::new(merged)));
         }
-        Err(error) => Err(error),
+        match self.access.open(reference) {
+            Ok(checkpoint) => Ok(Named::Checkpoint(Arc::new(checkpoint))),
+            Err(CheckpointError::Adapter { .. }) => {
+                let adapter = self.access.open_adapter(reference)?;
+                say(&adapter, self.printer);
+                Ok(Named::Adapter(Box::new(adapter)))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
-}
 
-/// Opens a checkpoint; an adapter by itself is none.
-pub(super) fn open_checkpoint(
-    reference: &str,
-    printer: &Printer,
-) -> Result<Arc<Checkpoint>, CommandError> {
-    match open_named(reference, None, printer)? {
-        Named::Checkpoint(checkpoint) => Ok(checkpoint),
-        Named::Adapter(_) => Err(CommandError::AdapterAlone {
-            reference: reference.to_owned(),
-        }),
+    /// Opens a checkpoint; an adapter by itself is none.
+    pub(super) fn checkpoint(self, reference: &str) -> Result<Arc<Checkpoint>, CommandError> {
+        match self.named(reference, None)? {
+            Named::Checkpoint(checkpoint) => Ok(checkpoint),
+            Named::Adapter(_) => Err(CommandError::AdapterAlone {
+                reference: reference.to_owned(),
+            }),
+        }
     }
-}
 
-/// Opens an adapter; a checkpoint is none.
-pub(super) fn open_adapter(reference: &str, printer: &Printer) -> Result<Adapter, CommandError> {
-    match open_named(reference, None, printer)? {
-        Named::Adapter(adapter) => Ok(*adapter),
-        Named::Checkpoint(_) => Err(CommandError::NotAnAdapter {
-            reference: reference.to_owned(),
-        }),
+    /// Opens an adapter; a checkpoint is none.
+    pub(super) fn adapter(self, reference: &str) -> Result<Adapter, CommandError> {
+        match self.named(reference, None)? {
+            Named::Adapter(adapter) => Ok(*adapter),
+            Named::Checkpoint(_) => Err(CommandError::NotAnAdapter {
+                reference: reference.to_owned(),
+            }),
+        }
     }
-}
 
-/// The tuned checkpoint: an adapter alone is one on the base.
-pub(super) fn open_tuned(
-    reference: &str,
-    base: (&str, &Arc<Checkpoint>),
-    printer: &Printer,
-) -> Result<Arc<Checkpoint>, CommandError> {
-    match open_named(reference, Some(base), printer)? {
-        Named::Checkpoint(checkpoint) => Ok(checkpoint),
-        Named::Adapter(adapter) => {
-            let merged = Checkpoint::with_adapter(base.1, &adapter, reference)?;
-            Ok(Arc::new(merged))
+    /// The tuned checkpoint: an adapter alone is one on the base.
+    pub(super) fn tuned(
+        self,
+        reference: &str,
+        base: (&str, &Arc<Checkpoint>),
+    ) -> Result<Arc<Checkpoint>, CommandError> {
+        match self.named(reference, Some(base))? {
+            Named::Checkpoint(checkpoint) => Ok(checkpoint),
+            Named::Adapter(adapter) => {
+                let merged = Checkpoint::with_adapter(base.1, &adapter, reference)?;
+                Ok(Arc::new(merged))
+            }
         }
     }
 }

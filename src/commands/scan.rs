@@ -2,9 +2,9 @@
 
 use super::check::warn_of_unread_files;
 use super::emit::{self, Emit};
-use super::reference::{Named, open_named};
-use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
-use crate::checkpoint::{Adapter, Checkpoint, to_f64};
+use super::reference::{Named, Opener};
+use super::{CommandError, Outcome, access, on_pool, open_cache, say_traffic, say_usage};
+use crate::checkpoint::{Adapter, Checkpoint, read_ahead, to_f64};
 use crate::cli::{CompatArg, ScanArgs, ScanFormat};
 use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
 use crate::fs;
@@ -23,7 +23,8 @@ const FORMATS: &[(&str, ScanFormat)] = &[
 
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
-    let checkpoint = match open_named(&args.reference, None, printer)? {
+    let access = access(&args.remote);
+    let checkpoint = match Opener::new(&access, printer).named(&args.reference, None)? {
         Named::Checkpoint(checkpoint) => checkpoint,
         Named::Adapter(adapter) => return run_adapter(&adapter, &emits, args, printer),
     };
@@ -60,7 +61,9 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
         )
     })??;
     say_usage(store.as_ref(), printer);
-    let report = report_of(checkpoint.reference(), scanned, &estimator);
+    say_traffic(&access, printer);
+    let identity = (checkpoint.reference(), checkpoint.revision());
+    let report = report_of(identity, scanned, &estimator);
     finish(&report, &emits, args, printer)
 }
 
@@ -81,15 +84,19 @@ fn run_adapter(
     }
     let estimator = Estimator::default();
     let scanned = on_pool(&args.work, |_memory| scan_adapter(adapter, &estimator))??;
-    let report = report_of(adapter.reference(), scanned, &estimator);
+    let report = report_of((adapter.reference(), None), scanned, &estimator);
     finish(&report, emits, args, printer)
 }
 
-fn report_of(reference: &str, scanned: Scan, estimator: &Estimator) -> ScanReport {
+fn report_of(
+    (reference, revision): (&str, Option<&str>),
+    scanned: Scan,
+    estimator: &Estimator,
+) -> ScanReport {
     ScanReport {
         checkpoint: CheckpointIdentity {
             reference: reference.to_owned(),
-            revision: None,
+            revision: revision.map(str::to_owned),
             digest: scanned.digest,
         },
         estimator: estimator.describe(),
@@ -167,6 +174,7 @@ fn compat_table(checkpoint: &Checkpoint, args: &ScanArgs) -> Result<String, Comm
         .filter(|tensor| matches!(tensor.shape.len(), 2 | 4))
         .collect();
     tensors.sort_by(|left, right| natural_order(&left.name, &right.name));
+    let _ahead = read_ahead(tensors.iter().map(|tensor| (checkpoint, *tensor)));
     let rows = on_pool(&args.work, |_memory| {
         use rayon::prelude::*;
         tensors

@@ -75,6 +75,9 @@ pub struct Part {
 pub(super) struct Common {
     pub(super) base: String,
     pub(super) tuned: String,
+    /// Commits that were read, where the checkpoints have some.
+    pub(super) base_revision: Option<String>,
+    pub(super) tuned_revision: Option<String>,
     pub(super) estimator: BTreeMap<String, serde_json::Value>,
     pub(super) facts: Vec<Fact>,
     pub(super) skipped: Vec<SkippedTensor>,
@@ -220,6 +223,10 @@ fn difference(first: &Common, other: &Common) -> Option<String> {
             "the tuned checkpoint is `{}`, in the first part `{}`",
             other.tuned, first.tuned
         ))
+    } else if (&first.base_revision, &first.tuned_revision)
+        != (&other.base_revision, &other.tuned_revision)
+    {
+        Some("the revisions that were read differ: pin a commit in the references".to_owned())
     } else if first.estimator != other.estimator {
         Some("the estimator's settings differ".to_owned())
     } else {
@@ -267,13 +274,16 @@ fn assemble(common: Common, results: Vec<PairResult>) -> Comparison {
             }
         }))
     };
-    let identity = |reference: &str, digest: String| CheckpointIdentity {
-        reference: reference.to_owned(),
-        revision: None,
-        digest,
+    let base = CheckpointIdentity {
+        digest: digest(|result| &result.base),
+        reference: common.base,
+        revision: common.base_revision,
     };
-    let base = identity(&common.base, digest(|result| &result.base));
-    let tuned = identity(&common.tuned, digest(|result| &result.tuned));
+    let tuned = CheckpointIdentity {
+        digest: digest(|result| &result.tuned),
+        reference: common.tuned,
+        revision: common.tuned_revision,
+    };
     let mut facts = common.facts;
     let mut layers: Vec<MeasuredLayer> = Vec::new();
     for result in results {

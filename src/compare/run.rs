@@ -8,7 +8,7 @@ use super::part::{Common, PairResult, Part, Shard, TensorLine};
 use super::prepare::{Prepared, prepare};
 use super::{CompareError, Fact, adapter, config, model_facts, replay};
 use crate::cache::Store;
-use crate::checkpoint::{Checkpoint, CheckpointError, LaidOut, Tensor};
+use crate::checkpoint::{Checkpoint, CheckpointError, LaidOut, Tensor, read_ahead};
 use crate::code::FindingCode;
 use crate::spectrum::{Estimator, MemoryLimit, run_in_order};
 use crate::term::Progress;
@@ -88,6 +88,11 @@ pub fn compare_part(
         .collect();
     progress.start(queue.len(), queue.iter().map(|pair| pair.bytes()).sum());
     let need = |pair: &&TensorPair<'_>| pair.memory(estimator);
+    let _ahead = read_ahead(
+        queue
+            .iter()
+            .flat_map(|pair| [(base, pair.base), (tuned, pair.tuned)]),
+    );
     let measured = run_in_order(&queue, memory, need, |pair| {
         let outcome = measure::measure_through(store, pair, base, tuned, estimator)?;
         progress.advance(pair.bytes(), &pair.tuned.name);
@@ -134,6 +139,8 @@ fn common(
     Ok(Common {
         base: base.reference().to_owned(),
         tuned: tuned.reference().to_owned(),
+        base_revision: base.revision().map(str::to_owned),
+        tuned_revision: tuned.revision().map(str::to_owned),
         estimator: adapter::describe(estimator, base, tuned),
         facts,
         skipped: prepared.skipped.clone(),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cache::{Key, Store};
 use crate::checkpoint::fingerprint::{TensorDigest, checkpoint_digest, sha256_hex};
-use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor, to_f32, to_f64};
+use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor, read_ahead, to_f32, to_f64};
 use crate::layer::{Form, LayerSource, Part, natural_order, transpose};
 use crate::term::Progress;
 
@@ -93,6 +93,7 @@ pub fn scan(
         });
         tensor.byte_length() + working.max().unwrap_or(0)
     };
+    let _ahead = read_ahead(queue.iter().map(|(tensor, _)| (checkpoint, *tensor)));
     let measured = run_in_order(&queue, memory, need, |(tensor, layers)| {
         let bytes = checkpoint.bytes(tensor)?;
         let errors = checkpoint.squared_errors(tensor)?.unwrap_or_default();

@@ -170,8 +170,8 @@ fn an_unreadable_checkpoint_is_two() {
     );
     no_verdict(run(&["scan", &empty]), "empty");
     no_verdict(
-        run(&["check", "--base", "hf://owner/name", "--tuned", &empty]),
-        "hf://owner/name",
+        run(&["check", "--base", "ftp://owner/name", "--tuned", &empty]),
+        "ftp://owner/name",
     );
 }
 

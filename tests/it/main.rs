@@ -21,6 +21,7 @@ mod families;
 mod hygiene;
 mod policy;
 mod quantised;
+mod remote;
 mod report;
 mod scan;
 mod shards;

@@ -302,6 +302,8 @@ impl<'a> Plan<'a> {
             unread_files: Vec::new(),
             config: base.config().cloned(),
             tokenizer,
+            revision: base.revision.clone(),
+            deadline: base.deadline,
         }
     }
 }

@@ -35,7 +35,7 @@ pub enum AdapterError {
     #[error("`{}` is a pickle, which is never loaded", file.display())]
     Pickle { file: PathBuf },
     #[error("the folder holds no `{file}`")]
-    NoWeights { file: &'static str },
+    NoWeights { file: String },
     #[error("its tensor `{tensor}` is {problem}")]
     Tensor { tensor: String, problem: String },
     #[error("its module `{module}` has no {missing}")]

@@ -40,9 +40,9 @@ pub use spectra::{AdapterModule, AdapterModules};
 
 use self::config::{Settings, Writer};
 use self::names::{Part, Place};
-use crate::checkpoint::shards::{self, ShardFile};
+use crate::checkpoint::shards::ShardFile;
+use crate::checkpoint::source::{Folder, LocalFolder};
 use crate::checkpoint::{Checkpoint, CheckpointError, side};
-use crate::fs;
 
 const CONFIG: &str = "adapter_config.json";
 
@@ -62,32 +62,50 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Opens the adapter at `path`, its folder or its `.safetensors` file; `reference` is what the user
-    /// called it.
+    /// Opens the local adapter at `path`, its folder or its `.safetensors` file; `reference` is what the
+    /// user called it.
     ///
     /// # Errors
     /// If a file is missing or cannot be read, or the configuration asks for something of which no
     /// merged weights can be computed.
     pub fn open(path: &Path, reference: &str) -> Result<Self, CheckpointError> {
+        if path.is_dir() {
+            return Self::read(&LocalFolder::new(path), None, reference);
+        }
+        let folder = LocalFolder::new(path.parent().unwrap_or(Path::new("")));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Self::read(&folder, Some(&name), reference)
+    }
+
+    /// Reads the adapter in a folder, or the one file of it that is meant.
+    pub(super) fn read(
+        folder: &dyn Folder,
+        file: Option<&str>,
+        reference: &str,
+    ) -> Result<Self, CheckpointError> {
         let refused = |problem| CheckpointError::adapter(reference, problem);
-        let folder = if path.is_dir() {
-            path
-        } else {
-            path.parent().unwrap_or(Path::new(""))
-        };
-        let config = shards::resolve(folder, CONFIG)?;
+        let config = folder.read(CONFIG)?;
         let config = config.ok_or_else(|| refused(AdapterError::NoConfig))?;
-        let settings = Settings::parse(&fs::read(&config)?).map_err(refused)?;
-        let shard = if path.is_dir() {
-            weight_file(folder, settings.writer, reference)?
-        } else {
-            let name = path.file_name().unwrap_or_default();
-            ShardFile {
-                name: name.to_string_lossy().into_owned(),
-                path: path.to_path_buf(),
-            }
+        let settings = Settings::parse(&config).map_err(refused)?;
+        let (name, pickle) = match (file, settings.writer) {
+            (Some(file), _) => (file, None),
+            (None, Writer::Peft) => ("adapter_model.safetensors", Some("adapter_model.bin")),
+            (None, Writer::Mlx) => ("adapters.safetensors", None),
         };
-        let weights = Checkpoint::open_file(shard, reference)?;
+        let Some(blob) = folder.open(name)? else {
+            let names = folder.names()?;
+            let pickle = pickle.filter(|pickle| names.iter().any(|name| name == pickle));
+            return Err(refused(match pickle {
+                Some(pickle) => AdapterError::Pickle {
+                    file: folder.path(pickle),
+                },
+                None => AdapterError::NoWeights {
+                    file: name.to_owned(),
+                },
+            }));
+        };
+        let name = name.to_owned();
+        let weights = Checkpoint::open_file(ShardFile { name, blob }, reference)?;
         let tokenizer = side::tokenizer_hashes(folder)?;
         Self::sort(reference, settings, weights, tokenizer)
     }
@@ -157,26 +175,4 @@ impl Adapter {
     fn refused(&self, problem: AdapterError) -> CheckpointError {
         CheckpointError::adapter(&self.reference, problem)
     }
-}
-
-/// The file with the weights; a pickle alone is refused.
-fn weight_file(
-    folder: &Path,
-    writer: Writer,
-    reference: &str,
-) -> Result<ShardFile, CheckpointError> {
-    let (file, pickle) = match writer {
-        Writer::Peft => ("adapter_model.safetensors", Some("adapter_model.bin")),
-        Writer::Mlx => ("adapters.safetensors", None),
-    };
-    if let Some(path) = shards::resolve(folder, file)? {
-        let name = file.to_owned();
-        return Ok(ShardFile { name, path });
-    }
-    let pickle = pickle.map(|name| folder.join(name));
-    let problem = match pickle.filter(|pickle| pickle.is_file()) {
-        Some(file) => AdapterError::Pickle { file },
-        None => AdapterError::NoWeights { file },
-    };
-    Err(CheckpointError::adapter(reference, problem))
 }

@@ -1,7 +1,8 @@
 //! From codes to values and to their expected error: one walk for both.
 
 use super::parts::Reader;
-use crate::checkpoint::tensor::{Derive, zeros};
+use crate::checkpoint::source::zeros;
+use crate::checkpoint::tensor::Derive;
 use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor};
 
 /// A way to store a matrix in codes.
@@ -26,11 +27,7 @@ pub(super) struct Dequantised<S> {
 
 impl<S: Scheme> Derive for Dequantised<S> {
     fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
-        let length = tensor.byte_length();
-        let mut bytes = zeros(length).ok_or_else(|| CheckpointError::TooLarge {
-            tensor: tensor.name.clone(),
-            bytes: length,
-        })?;
+        let mut bytes = zeros(&tensor.name, tensor.byte_length())?;
         let reader = Reader {
             checkpoint,
             tensor: &tensor.name,

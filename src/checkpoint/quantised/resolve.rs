@@ -105,7 +105,7 @@ pub(in crate::checkpoint) fn resolve(
 
 fn file_of(checkpoint: &Checkpoint, raw: &Raw) -> String {
     let file = checkpoint.files.get(raw.span.file);
-    let name = file.and_then(|file| file.path.file_name());
+    let name = file.and_then(|file| file.path().file_name());
     name.map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
 }

@@ -27,6 +27,22 @@ pub(crate) fn tunegate() -> Command {
         "TUNEGATE_CACHE",
         "TUNEGATE_SHARD",
         "TUNEGATE_ADAPTER",
+        "TUNEGATE_OFFLINE",
+        "TUNEGATE_DOWNLOAD",
+        "TUNEGATE_DEADLINE",
+        "TUNEGATE_HUB_OIDC",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        "HF_OIDC_ID_TOKEN",
+        "HF_ENDPOINT",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+        "HF_HUB_OFFLINE",
+        "HF_TOKEN",
+        "HF_TOKEN_PATH",
+        "HUGGINGFACE_HUB_CACHE",
+        "XDG_CACHE_HOME",
     ] {
         command.env_remove(name);
     }

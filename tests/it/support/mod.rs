@@ -2,8 +2,11 @@
 
 pub(crate) mod cmd;
 pub(crate) mod dtype;
+pub(crate) mod hub;
 pub(crate) mod random;
+pub(crate) mod server;
 pub(crate) mod spectrum;
+pub(crate) mod store;
 pub(crate) mod tiny;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,7 @@
+//! Checkpoints elsewhere, read from servers on this machine.
+
+mod cloud;
+mod faults;
+mod hub;
+mod offline;
+mod web;
