@@ -81,6 +81,21 @@ pub(super) trait Derive: std::fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// [`Self::bytes`] and [`Self::squared_errors`] from one reading of what they are made of.
+    fn bytes_and_errors(
+        &self,
+        checkpoint: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<(Vec<u8>, Option<Vec<f64>>), CheckpointError> {
+        let bytes = self.bytes(checkpoint, tensor)?;
+        Ok((bytes, self.squared_errors(checkpoint, tensor)?))
+    }
+
+    /// Tensors of other checkpoints that it is made of, each read once.
+    fn sources(&self) -> Vec<(&Checkpoint, &str)> {
+        Vec::new()
+    }
+
     /// The update behind it, where an adapter made it.
     fn adapted(&self) -> Option<&Adapted> {
         None
@@ -220,6 +235,17 @@ impl Checkpoint {
         match &tensor.source {
             Source::Stored(_) => Ok(None),
             Source::Derived(derive) => derive.squared_errors(self, tensor),
+        }
+    }
+
+    /// [`Self::bytes`] and [`Self::squared_errors`]; what the tensor is stored in is read once.
+    pub fn bytes_and_errors(
+        &self,
+        tensor: &Tensor,
+    ) -> Result<(Vec<u8>, Option<Vec<f64>>), CheckpointError> {
+        match &tensor.source {
+            Source::Stored(span) => Ok((self.span_bytes(&tensor.name, *span)?, None)),
+            Source::Derived(derive) => derive.bytes_and_errors(self, tensor),
         }
     }
 

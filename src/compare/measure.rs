@@ -105,13 +105,13 @@ pub(super) fn measure_through(
     estimator: &Estimator,
 ) -> Result<Outcome, CompareError> {
     let started = Instant::now();
-    let base_bytes = base.bytes(pair.base)?;
-    let tuned_bytes = tuned.bytes(pair.tuned)?;
+    let (base_bytes, base_errors) = base.bytes_and_errors(pair.base)?;
+    let (tuned_bytes, tuned_errors) = tuned.bytes_and_errors(pair.tuned)?;
     let hashes = (sha256_hex(&base_bytes), sha256_hex(&tuned_bytes));
     let updates = tuned.low_rank_updates(pair.tuned, base, pair.base)?;
     // What an adapter adds to a quantised base is known without the error that both sides share.
     let precision = if updates.is_empty() {
-        PairPrecision::of(pair, base, tuned)?
+        PairPrecision::of(pair, base_errors, tuned_errors)
     } else {
         PairPrecision::default()
     };

@@ -1,10 +1,10 @@
 //! Quantised sides of a pair: how much of the difference is the error of quantisation, and what is
 //! not said of a difference that is not clear of it.
 
+use super::LayerKind;
 use super::entries::PairSums;
 use super::measure::TensorPair;
-use super::{CompareError, LayerKind};
-use crate::checkpoint::{Checkpoint, Tensor};
+use crate::checkpoint::Tensor;
 use crate::layer::Part;
 use crate::num::{Finite, Measured};
 use crate::spectrum::metric::{Metric, MetricTable};
@@ -67,26 +67,24 @@ struct Quantised {
 }
 
 impl PairPrecision {
+    /// From the expected squared errors of both sides.
     pub(super) fn of(
         pair: &TensorPair<'_>,
-        base: &Checkpoint,
-        tuned: &Checkpoint,
-    ) -> Result<Self, CompareError> {
-        let side = |checkpoint: &Checkpoint, tensor: &Tensor| {
-            let errors = checkpoint.squared_errors(tensor)?;
-            Ok::<_, CompareError>(tensor.scheme().zip(errors).map(|(scheme, errors)| {
-                let scheme = scheme.to_owned();
-                Quantised {
-                    scheme,
-                    errors,
-                    elements: tensor.parameters(),
-                }
-            }))
+        base_errors: Option<Vec<f64>>,
+        tuned_errors: Option<Vec<f64>>,
+    ) -> Self {
+        let side = |tensor: &Tensor, errors: Option<Vec<f64>>| {
+            let (scheme, errors) = tensor.scheme().zip(errors)?;
+            Some(Quantised {
+                scheme: scheme.to_owned(),
+                errors,
+                elements: tensor.parameters(),
+            })
         };
-        Ok(Self {
-            base: side(base, pair.base)?,
-            tuned: side(tuned, pair.tuned)?,
-        })
+        Self {
+            base: side(pair.base, base_errors),
+            tuned: side(pair.tuned, tuned_errors),
+        }
     }
 
     /// Everything that decides an outcome beside the values; empty for plain tensors.

@@ -95,8 +95,8 @@ pub fn scan(
     };
     let _ahead = read_ahead(queue.iter().map(|(tensor, _)| (checkpoint, *tensor)));
     let measured = run_in_order(&queue, memory, need, |(tensor, layers)| {
-        let bytes = checkpoint.bytes(tensor)?;
-        let errors = checkpoint.squared_errors(tensor)?.unwrap_or_default();
+        let (bytes, errors) = checkpoint.bytes_and_errors(tensor)?;
+        let errors = errors.unwrap_or_default();
         let sha256 = sha256_hex(&bytes);
         let measure = || -> Vec<Measurement> {
             let of = |layer: &LayerSource| {

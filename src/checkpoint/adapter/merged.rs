@@ -41,15 +41,37 @@ impl Derive for Same {
     ) -> Result<Option<Vec<f64>>, CheckpointError> {
         self.of.squared_errors(known(&self.of, &self.name, tensor)?)
     }
+
+    fn bytes_and_errors(
+        &self,
+        _: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<(Vec<u8>, Option<Vec<f64>>), CheckpointError> {
+        self.of
+            .bytes_and_errors(known(&self.of, &self.name, tensor)?)
+    }
+
+    fn sources(&self) -> Vec<(&Checkpoint, &str)> {
+        vec![(&self.of, &self.name)]
+    }
 }
 
 impl Derive for Adapted {
     fn bytes(&self, _: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
-        let mut bytes = self.base.bytes(known(&self.base, &self.name, tensor)?)?;
-        for update in &self.updates {
-            bytes = update.apply(tensor, bytes, &self.weights)?;
-        }
-        Ok(bytes)
+        self.applied(
+            tensor,
+            self.base.bytes(known(&self.base, &self.name, tensor)?)?,
+        )
+    }
+
+    fn bytes_and_errors(
+        &self,
+        _: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<(Vec<u8>, Option<Vec<f64>>), CheckpointError> {
+        let source = known(&self.base, &self.name, tensor)?;
+        let (bytes, errors) = self.base.bytes_and_errors(source)?;
+        Ok((self.applied(tensor, bytes)?, errors))
     }
 
     fn scheme(&self) -> Option<&str> {
@@ -71,6 +93,13 @@ impl Derive for Adapted {
 }
 
 impl Adapted {
+    fn applied(&self, tensor: &Tensor, mut bytes: Vec<u8>) -> Result<Vec<u8>, CheckpointError> {
+        for update in &self.updates {
+            bytes = update.apply(tensor, bytes, &self.weights)?;
+        }
+        Ok(bytes)
+    }
+
     /// The low-rank update and its factors' file, where the tensor is that of `base` with nothing else
     /// done to it.
     fn exact(&self, base: &Checkpoint, base_tensor: &Tensor) -> Option<(&LowRank, &Checkpoint)> {

@@ -1,8 +1,10 @@
 //! From codes to values and to their expected error: one walk for both.
 
+use std::sync::Arc;
+
 use super::parts::Reader;
 use crate::checkpoint::source::zeros;
-use crate::checkpoint::tensor::Derive;
+use crate::checkpoint::tensor::{Derive, Span};
 use crate::checkpoint::{Checkpoint, CheckpointError, Dtype, Tensor};
 
 /// A way to store a matrix in codes.
@@ -25,21 +27,33 @@ pub(super) struct Dequantised<S> {
     pub(super) scheme: S,
 }
 
-impl<S: Scheme> Derive for Dequantised<S> {
-    fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
+impl<S: Scheme> Dequantised<S> {
+    /// Walks over the values once for both, or for one of them.
+    fn walk(
+        &self,
+        checkpoint: &Checkpoint,
+        tensor: &Tensor,
+        errors: Option<&mut Errors>,
+    ) -> Result<Vec<u8>, CheckpointError> {
         let mut bytes = zeros(&tensor.name, tensor.byte_length())?;
         let reader = Reader {
             checkpoint,
             tensor: &tensor.name,
         };
         if tensor.dtype == Dtype::Bf16 {
-            let mut halves = Halves(bytes.as_chunks_mut().0);
-            self.scheme.each(reader, &mut halves)?;
+            let halves = Halves(bytes.as_chunks_mut().0);
+            self.scheme.each(reader, &mut Both(halves, errors))?;
         } else {
-            let mut singles = Singles(bytes.as_chunks_mut().0);
-            self.scheme.each(reader, &mut singles)?;
+            let singles = Singles(bytes.as_chunks_mut().0);
+            self.scheme.each(reader, &mut Both(singles, errors))?;
         }
         Ok(bytes)
+    }
+}
+
+impl<S: Scheme> Derive for Dequantised<S> {
+    fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
+        self.walk(checkpoint, tensor, None)
     }
 
     fn scheme(&self) -> Option<&str> {
@@ -51,18 +65,72 @@ impl<S: Scheme> Derive for Dequantised<S> {
         checkpoint: &Checkpoint,
         tensor: &Tensor,
     ) -> Result<Option<Vec<f64>>, CheckpointError> {
-        let slabs = tensor.shape.first().copied().unwrap_or(1).max(1);
-        let values = tensor.shape.iter().skip(1).product::<usize>().max(1);
-        let mut errors = Errors {
-            sums: vec![0.0; slabs],
-            values,
-        };
+        let mut errors = Errors::of(tensor);
         let reader = Reader {
             checkpoint,
             tensor: &tensor.name,
         };
         self.scheme.each(reader, &mut errors)?;
         Ok(Some(errors.sums))
+    }
+
+    fn bytes_and_errors(
+        &self,
+        checkpoint: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<(Vec<u8>, Option<Vec<f64>>), CheckpointError> {
+        let mut errors = Errors::of(tensor);
+        let bytes = self.walk(checkpoint, tensor, Some(&mut errors))?;
+        Ok((bytes, Some(errors.sums)))
+    }
+}
+
+/// A tensor that is computed from these runs of its checkpoint's files.
+#[derive(Debug)]
+pub(super) struct FromSpans {
+    pub(super) spans: Vec<Span>,
+    pub(super) derive: Arc<dyn Derive>,
+}
+
+impl Derive for FromSpans {
+    fn spans(&self) -> Vec<Span> {
+        self.spans.clone()
+    }
+
+    fn bytes(&self, checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
+        self.derive.bytes(checkpoint, tensor)
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        self.derive.scheme()
+    }
+
+    fn squared_errors(
+        &self,
+        checkpoint: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<Option<Vec<f64>>, CheckpointError> {
+        self.derive.squared_errors(checkpoint, tensor)
+    }
+
+    fn bytes_and_errors(
+        &self,
+        checkpoint: &Checkpoint,
+        tensor: &Tensor,
+    ) -> Result<(Vec<u8>, Option<Vec<f64>>), CheckpointError> {
+        self.derive.bytes_and_errors(checkpoint, tensor)
+    }
+}
+
+/// Values to one sink, and errors where they are wanted.
+struct Both<'a, V>(V, Option<&'a mut Errors>);
+
+impl<V: Sink> Sink for Both<'_, V> {
+    fn put(&mut self, index: usize, value: f32, variance: f32) {
+        self.0.put(index, value, variance);
+        if let Some(errors) = &mut self.1 {
+            errors.put(index, value, variance);
+        }
     }
 }
 
@@ -91,6 +159,16 @@ struct Errors {
     sums: Vec<f64>,
     /// Of one index along the first axis.
     values: usize,
+}
+
+impl Errors {
+    fn of(tensor: &Tensor) -> Self {
+        let slabs = tensor.shape.first().copied().unwrap_or(1).max(1);
+        Self {
+            sums: vec![0.0; slabs],
+            values: tensor.shape.iter().skip(1).product::<usize>().max(1),
+        }
+    }
 }
 
 impl Sink for Errors {

@@ -1,8 +1,10 @@
 //! Finds the payloads of a checkpoint and puts the tensors that they stand for in their place.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::declared::Declared;
+use super::dequantise::FromSpans;
 use super::parts::{Parts, Raw};
 use super::{
     Plan, Problem, affine, aside, awq, bitsandbytes, float4, float8, gptq, integer8, mixture,
@@ -128,11 +130,17 @@ fn place(
     }
     let problem = match plan {
         Ok(plan) => {
+            let parts = companions.iter().chain([&payload]);
+            let spans = parts.filter_map(|part| Some(stored.get(part)?.span));
+            let derive = FromSpans {
+                spans: spans.collect(),
+                derive: plan.derive,
+            };
             let tensor = Tensor {
                 name: name.clone(),
                 dtype: plan.dtype,
                 shape: plan.shape,
-                source: Source::Derived(plan.derive),
+                source: Source::Derived(Arc::new(derive)),
             };
             checkpoint.tensors.insert(name, tensor);
             return None;

@@ -103,15 +103,7 @@ impl Drop for ReadAhead {
 pub fn read_ahead<'a>(order: impl IntoIterator<Item = (&'a Checkpoint, &'a Tensor)>) -> ReadAhead {
     let mut wanted = Vec::new();
     for (checkpoint, tensor) in order {
-        for span in spans_of(tensor) {
-            let blob = checkpoint.files.get(span.file);
-            if let Some(blob) = blob.and_then(|blob| blob.object())
-                && span.length > 0
-                && !blob.has(span.offset, span.length)
-            {
-                wanted.push((blob, span));
-            }
-        }
+        collect(checkpoint, tensor, &mut wanted);
     }
     let shared = wanted.first().map(|(blob, _)| Arc::clone(blob.shared()));
     if let Some(shared) = &shared {
@@ -122,11 +114,27 @@ pub fn read_ahead<'a>(order: impl IntoIterator<Item = (&'a Checkpoint, &'a Tenso
     ReadAhead(shared)
 }
 
-/// The runs of bytes that a tensor is read from.
-fn spans_of(tensor: &Tensor) -> Vec<Span> {
-    match &tensor.source {
+/// Adds the runs of bytes that a tensor is read from, its own and those of tensors that it is made of.
+fn collect(checkpoint: &Checkpoint, tensor: &Tensor, wanted: &mut Vec<(Arc<ObjectBlob>, Span)>) {
+    let spans = match &tensor.source {
         Source::Stored(span) => vec![*span],
-        Source::Derived(derive) => derive.spans(),
+        Source::Derived(derive) => {
+            for (of, name) in derive.sources() {
+                if let Some(source) = of.tensor(name) {
+                    collect(of, source, wanted);
+                }
+            }
+            derive.spans()
+        }
+    };
+    for span in spans {
+        let blob = checkpoint.files.get(span.file);
+        if let Some(blob) = blob.and_then(|blob| blob.object())
+            && span.length > 0
+            && !blob.has(span.offset, span.length)
+        {
+            wanted.push((blob, span));
+        }
     }
 }
 
