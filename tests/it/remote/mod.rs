@@ -2,6 +2,7 @@
 
 mod cloud;
 mod faults;
+mod formats;
 mod hub;
 mod offline;
 mod web;
