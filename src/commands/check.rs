@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use super::emit::{self, Emit};
 use super::judged::{self, FORMATS, Format, Timings};
-use super::{CommandError, Outcome, on_pool, open_cache, say_usage};
+use super::{CommandError, Outcome, on_pool, open_cache, reference, say_usage};
 use crate::checkpoint::Checkpoint;
 use crate::cli::{CheckArgs, WorkArgs};
 use crate::compare::{self, Comparison, Options, Part, Shard};
 use crate::fs;
 use crate::policy::Policy;
-use crate::report::Templates;
+use crate::report::{Report, Templates};
 use crate::spectrum::Estimator;
 use crate::term::Printer;
 
@@ -25,9 +25,7 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
-    let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let (comparison, timings) = compare_whole(&base, &args.tuned, &args.work, printer)?;
-    let report = judged::report(comparison, &policy, args.judge.advisory);
+    let (report, timings) = judge_whole(args, &policy, printer)?;
     let document = judged::publish(
         &report,
         &timings,
@@ -40,6 +38,28 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
         document,
         status: judged::status(&report),
     })
+}
+
+/// Compares what the arguments name and judges it by `policy`.
+pub(super) fn judge_whole(
+    args: &CheckArgs,
+    policy: &Policy,
+    printer: &Printer,
+) -> Result<(Report, Timings), CommandError> {
+    let (base, tuned) = references(args, policy)?;
+    let (comparison, timings) = compare_whole(&base, &tuned, &args.work, printer)?;
+    Ok((
+        judged::report(comparison, policy, args.judge.advisory),
+        timings,
+    ))
+}
+
+/// Base and tuned, with what a `file:` reference names in its place.
+fn references(args: &CheckArgs, policy: &Policy) -> Result<(String, String), CommandError> {
+    let given = args.base.as_deref().map(reference::resolve).transpose()?;
+    let base = judged::base_reference(given.as_deref(), policy)?;
+    let base = reference::resolve(&base)?.into_owned();
+    Ok((base, reference::resolve(&args.tuned)?.into_owned()))
 }
 
 /// Measures one share and writes it; the verdict is `merge`'s.
@@ -55,8 +75,8 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
         });
     }
     let policy = Policy::load(&args.judge.policy)?;
-    let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let (part, timings) = compare_share(&base, &args.tuned, shard, &args.work, printer)?;
+    let (base, tuned) = references(args, &policy)?;
+    let (part, timings) = compare_share(&base, &tuned, shard, &args.work, printer)?;
     for Emit { format, path } in &emits {
         let bytes = match format {
             Format::Timings => timings.render().into_bytes(),

@@ -2,6 +2,8 @@
 //! how to exit. Nothing here prints by itself.
 
 mod check;
+mod ci;
+mod comment;
 mod demo;
 mod emit;
 mod explain;
@@ -9,6 +11,8 @@ mod judged;
 mod memory;
 mod merge;
 mod policy;
+mod publish;
+mod reference;
 mod scan;
 
 use std::path::PathBuf;
@@ -104,6 +108,10 @@ pub enum CommandError {
         topic: String,
         near: Vec<&'static str>,
     },
+    #[error(transparent)]
+    Reference(#[from] reference::ReferenceError),
+    #[error(transparent)]
+    Ci(#[from] ci::CiError),
     #[error("cannot start {threads} threads")]
     Threads {
         threads: usize,
@@ -137,6 +145,8 @@ impl CommandError {
             Self::Emit { formats, .. } => Some(format!(
                 "write FORMAT=PATH with one of the formats {formats}"
             )),
+            Self::Reference(error) => Some(error.hint().to_owned()),
+            Self::Ci(error) => error.hint(),
             Self::UnknownTopic { near, .. } if near.is_empty() => Some(
                 "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),
             ),
@@ -183,6 +193,8 @@ fn layout(printer: &Printer) -> Layout {
 pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
     match &cli.command {
         Command::Check(args) => check::run(args, printer),
+        Command::Ci(args) => ci::run(args, printer),
+        Command::Comment(args) => comment::run(args, printer),
         Command::Merge(args) => merge::run(args, printer),
         Command::Scan(args) => scan::run(args, printer),
         Command::Policy(args) => policy::run(args),

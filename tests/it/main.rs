@@ -16,6 +16,7 @@ mod docs;
 mod edges;
 mod exit_codes;
 mod explain;
+mod github;
 mod hygiene;
 mod policy;
 mod report;

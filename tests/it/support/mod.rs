@@ -2,7 +2,9 @@
 
 pub(crate) mod cmd;
 pub(crate) mod dtype;
+pub(crate) mod github;
 pub(crate) mod random;
+pub(crate) mod server;
 pub(crate) mod spectrum;
 pub(crate) mod tiny;
 

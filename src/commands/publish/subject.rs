@@ -1,0 +1,100 @@
+//! What is published: a judged report, or why there is none.
+
+use super::super::{CommandError, judged};
+use crate::code::Level;
+use crate::github::annotate::{self, Remark};
+use crate::report::escape::markdown_text;
+use crate::report::{Report, Templates, markdown};
+use crate::verdict::Verdict;
+
+pub(in crate::commands) enum Subject<'a> {
+    Judged {
+        report: &'a Report,
+        templates: &'a Templates,
+    },
+    NotJudged {
+        error: &'a CommandError,
+    },
+}
+
+impl Subject<'_> {
+    /// `None` where the run could not judge.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Self::Judged { report, .. } => Some(report.judgement.verdict),
+            Self::NotJudged { .. } => None,
+        }
+    }
+
+    /// Nothing to say to somebody who has not seen a remark before.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.verdict() == Some(Verdict::Pass)
+    }
+
+    /// Findings at fail and at warn.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        match self {
+            Self::Judged { report, .. } => (
+                judged::count(report, Level::Fail),
+                judged::count(report, Level::Warn),
+            ),
+            Self::NotJudged { .. } => (0, 0),
+        }
+    }
+
+    /// A heading without Markdown.
+    pub(super) fn title(&self) -> String {
+        match self {
+            Self::Judged { report, .. } => {
+                let (fail, warn) = self.counts();
+                format!(
+                    "{}: {fail} fail, {warn} warn",
+                    report.judgement.verdict.as_str()
+                )
+            }
+            Self::NotJudged { .. } => "no verdict".to_owned(),
+        }
+    }
+
+    pub(super) fn remarks(&self, locate: &dyn Fn(&str) -> Option<String>) -> Vec<Remark> {
+        match self {
+            Self::Judged { report, .. } => annotate::remarks(report, locate),
+            Self::NotJudged { error } => vec![Remark {
+                level: Level::Fail,
+                path: None,
+                line: None,
+                title: "tunegate: no verdict".to_owned(),
+                message: annotate::plain(&super::chain(*error)),
+            }],
+        }
+    }
+
+    /// At most `limit` bytes, with the banners above the rest.
+    pub(super) fn markdown(&self, banners: &[String], limit: usize) -> Result<String, String> {
+        let above = banners.concat();
+        let room = limit.saturating_sub(above.len());
+        let below = match self {
+            Self::Judged { report, templates } => markdown::render_within(report, templates, room)
+                .map_err(|error| super::chain(&error))?,
+            Self::NotJudged { error } => not_judged(error),
+        };
+        Ok(above + &below)
+    }
+}
+
+/// The gate is closed here as well, and nobody should look for a finding.
+fn not_judged(error: &CommandError) -> String {
+    let mut text = format!("### ⚠ no verdict: {}\n", markdown_text(&error.to_string()));
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&["\nCaused by: ", &markdown_text(&error.to_string()), "\n"].concat());
+        cause = error.source();
+    }
+    text.push_str(
+        "\nThe checkpoint was not judged; an earlier result does not hold for this commit.\n",
+    );
+    if let Some(hint) = error.hint() {
+        text.push_str(&["\n**What to do:** ", &markdown_text(&hint), ".\n"].concat());
+    }
+    text
+}

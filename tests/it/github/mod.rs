@@ -1,0 +1,4 @@
+//! `ci` and `comment` against a GitHub of the tests' own.
+
+mod comment;
+mod setup;
