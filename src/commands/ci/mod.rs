@@ -142,7 +142,7 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Result<Outcome, CommandEr
     }
 }
 
-fn target(event: &Event) -> Option<Target> {
+pub(super) fn target(event: &Event) -> Option<Target> {
     event.pull_request().map(|pull| Target {
         number: pull.number,
         head: pull.head.clone(),

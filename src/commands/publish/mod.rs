@@ -102,6 +102,17 @@ impl<'a> Publisher<'a> {
         made.as_ref().map_err(Clone::clone)
     }
 
+    /// As [`Publisher::client`], for what cannot go on without it.
+    pub(super) fn connected(&self) -> Result<&Client, ci::CiError> {
+        self.client()
+            .map_err(|problem| ci::CiError::GitHub(GitHubError::Setup(problem.into())))
+    }
+
+    /// Something was not published, and that was asked to be an error.
+    pub(super) fn has_failed_strictly(&self) -> bool {
+        self.failed.get() && self.args.report_errors == ReportErrors::Fail
+    }
+
     fn has_token(&self) -> bool {
         ci::token(self.args, self.runner).is_some()
     }
@@ -128,8 +139,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn final_status(&self, decided: ExitStatus) -> ExitStatus {
-        let strict = self.args.report_errors == ReportErrors::Fail;
-        if strict && self.failed.get() && decided == ExitStatus::Sound {
+        if self.has_failed_strictly() && decided == ExitStatus::Sound {
             ExitStatus::NotPublished
         } else {
             decided

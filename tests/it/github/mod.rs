@@ -1,4 +1,7 @@
 //! `ci` and `comment` against a GitHub of the tests' own.
 
 mod comment;
+mod companion;
+mod degraded;
+mod policy;
 mod setup;
