@@ -31,10 +31,10 @@ pub enum Command {
     Merge(MergeArgs),
     /// Judge in a workflow of GitHub Actions, and publish the result there
     #[command(long_about = CI_ABOUT)]
-    Ci(CiArgs),
+    Ci(Box<CiArgs>),
     /// Publish a finished JSON report on its pull request
     #[command(long_about = COMMENT_ABOUT)]
-    Comment(CommentArgs),
+    Comment(Box<CommentArgs>),
     /// Validate a policy, or print the effective one
     Policy(PolicyArgs),
     /// Explain a finding code or a metric

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::emit::{self, Emit};
 use super::judged::{self, FORMATS, Format, Timings};
-use super::{CommandError, Outcome, on_pool, open_cache, reference, say_usage};
+use super::{CommandError, Outcome, indirect, on_pool, open_cache, say_usage};
 use crate::checkpoint::Checkpoint;
 use crate::cli::{CheckArgs, WorkArgs};
 use crate::compare::{self, Comparison, Options, Part, Shard};
@@ -56,10 +56,10 @@ pub(super) fn judge_whole(
 
 /// Base and tuned, with what a `file:` reference names in its place.
 fn references(args: &CheckArgs, policy: &Policy) -> Result<(String, String), CommandError> {
-    let given = args.base.as_deref().map(reference::resolve).transpose()?;
+    let given = args.base.as_deref().map(indirect::resolve).transpose()?;
     let base = judged::base_reference(given.as_deref(), policy)?;
-    let base = reference::resolve(&base)?.into_owned();
-    Ok((base, reference::resolve(&args.tuned)?.into_owned()))
+    let base = indirect::resolve(&base)?.into_owned();
+    Ok((base, indirect::resolve(&args.tuned)?.into_owned()))
 }
 
 /// Measures one share and writes it; the verdict is `merge`'s.

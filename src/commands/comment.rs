@@ -30,14 +30,14 @@ pub(super) fn run(args: &CommentArgs, printer: &Printer) -> Result<Outcome, Comm
     let target = match target(&event, &publisher) {
         Ok(target) => target,
         // The pull request went on, was closed, or never was one: nothing is wrong with that.
-        Err(CiError::GitHub(error @ GitHubError::Untrusted { .. })) => {
+        Err(CiError::GitHub(error)) if matches!(*error, GitHubError::Untrusted { .. }) => {
             publisher.notice(&error.to_string());
             None
         }
         Err(error) => return Err(error.into()),
     };
-    let banners = match &event.kind {
-        Kind::WorkflowRun(run) if target.is_some() => vec![origin(run, &event)],
+    let banners = match (&event.kind, &target) {
+        (Kind::WorkflowRun(run), Some(_)) => vec![origin(run, &event)],
         _ => Vec::new(),
     };
     let _judged = publisher.publish(&Request {
@@ -50,6 +50,7 @@ pub(super) fn run(args: &CommentArgs, printer: &Printer) -> Result<Outcome, Comm
         target,
         report_path: Some(&args.from),
         policy_changed: false,
+        lines_hold: true,
     });
     Ok(Outcome {
         document: String::new(),
@@ -79,27 +80,21 @@ fn read(path: &Path) -> Result<Report, CommandError> {
 
 /// The pull request that the report is about; `None` where the event has none.
 fn target(event: &Event, publisher: &Publisher<'_>) -> Result<Option<Target>, CiError> {
-    match (&event.kind, publisher.repository()) {
-        (Kind::WorkflowRun(run), Some(repository)) => {
-            let client = publisher.connected()?;
-            let (number, head) = pulls::of_run(client, repository, run)?;
-            Ok(Some(Target {
-                number,
-                head,
-                run: run.id,
-                // This run's own token may write, whoever opened the pull request.
-                from: Source::SameRepository,
-            }))
-        }
-        _ => {
-            let target = ci::target(event);
-            if target.is_none() {
-                publisher
-                    .notice("this event has no pull request, so there is nothing to comment on");
-            }
-            Ok(target)
-        }
+    if let (Kind::WorkflowRun(run), Some(repository)) = (&event.kind, publisher.repository()) {
+        let (number, head) = pulls::of_run(publisher.connected()?, repository, run)?;
+        return Ok(Some(Target {
+            number,
+            head,
+            run: run.id,
+            // This run's own token may write, whoever opened the pull request.
+            from: Source::SameRepository,
+        }));
     }
+    let target = ci::target(event);
+    if target.is_none() {
+        publisher.notice("this event has no pull request, so there is nothing to comment on");
+    }
+    Ok(target)
 }
 
 /// Who measured this: a reader must not take the numbers for those of a trusted run.

@@ -7,12 +7,12 @@ mod comment;
 mod demo;
 mod emit;
 mod explain;
+mod indirect;
 mod judged;
 mod memory;
 mod merge;
 mod policy;
 mod publish;
-mod reference;
 mod scan;
 
 use std::path::PathBuf;
@@ -109,15 +109,21 @@ pub enum CommandError {
         near: Vec<&'static str>,
     },
     #[error(transparent)]
-    Reference(#[from] reference::ReferenceError),
+    Indirect(#[from] indirect::IndirectError),
     #[error(transparent)]
-    Ci(#[from] ci::CiError),
+    Ci(Box<ci::CiError>),
     #[error("cannot start {threads} threads")]
     Threads {
         threads: usize,
         #[source]
         source: rayon::ThreadPoolBuildError,
     },
+}
+
+impl From<ci::CiError> for CommandError {
+    fn from(error: ci::CiError) -> Self {
+        Self::Ci(Box::new(error))
+    }
 }
 
 impl CommandError {
@@ -145,7 +151,7 @@ impl CommandError {
             Self::Emit { formats, .. } => Some(format!(
                 "write FORMAT=PATH with one of the formats {formats}"
             )),
-            Self::Reference(error) => Some(error.hint().to_owned()),
+            Self::Indirect(_) => Some(indirect::HINT.to_owned()),
             Self::Ci(error) => error.hint(),
             Self::UnknownTopic { near, .. } if near.is_empty() => Some(
                 "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),

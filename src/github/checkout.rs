@@ -52,7 +52,7 @@ impl Checkout {
                 }
                 Component::CurDir => {}
                 Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
-                    parts.push(part)
+                    parts.push(part);
                 }
             }
         }

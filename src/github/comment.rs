@@ -41,6 +41,17 @@ pub enum Published {
     NotWanted,
 }
 
+impl Published {
+    /// What this run finds untouched right after it sent it is what it created.
+    fn or_created(self) -> Self {
+        if let Self::Untouched(written) = self {
+            Self::Created(written)
+        } else {
+            self
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     pub url: String,
@@ -179,10 +190,7 @@ impl Thread<'_> {
                     self.client.pause(tries, "post the comment")?;
                     // It may be there although the answer was lost.
                     if let Some(published) = self.settle(self.list(&body.marker)?, body, None)? {
-                        return Ok(match published {
-                            Published::Untouched(written) => Published::Created(written),
-                            other => other,
-                        });
+                        return Ok(published.or_created());
                     }
                     tries += 1;
                 }

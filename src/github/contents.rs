@@ -9,8 +9,8 @@ use super::{GitHubError, Repository};
 
 #[derive(Debug, Deserialize)]
 struct Content {
-    #[serde(default)]
-    content: String,
+    #[serde(default, rename = "content")]
+    bytes: String,
     #[serde(default)]
     encoding: String,
     #[serde(rename = "type")]
@@ -63,7 +63,7 @@ pub fn file_at(
 
 fn text(content: Content) -> Result<String, String> {
     let Content {
-        content,
+        bytes,
         encoding,
         kind,
     } = content;
@@ -75,7 +75,7 @@ fn text(content: Content) -> Result<String, String> {
             "its encoding is `{encoding}`; a policy has less than 1 MB"
         ));
     }
-    let compact: String = content.chars().filter(|c| !c.is_whitespace()).collect();
+    let compact: String = bytes.chars().filter(|c| !c.is_whitespace()).collect();
     let bytes = BASE64_STANDARD
         .decode(compact)
         .map_err(|error| error.to_string())?;
@@ -88,7 +88,7 @@ mod tests {
 
     fn read(kind: &str, encoding: &str, content: &str) -> Result<String, String> {
         text(Content {
-            content: content.to_owned(),
+            bytes: content.to_owned(),
             encoding: encoding.to_owned(),
             kind: kind.to_owned(),
         })

@@ -86,7 +86,8 @@ struct Undefined {
     rule: String,
     metric: Metric,
     selected: usize,
-    undefined: usize,
+    #[serde(rename = "undefined")]
+    count: usize,
 }
 
 #[derive(Deserialize)]
@@ -180,7 +181,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
         rule: count.rule,
         metric: count.metric,
         selected: count.selected,
-        undefined: count.undefined,
+        undefined: count.count,
     });
     Ok(Report {
         judgement: Judgement {

@@ -107,6 +107,11 @@ impl Governing {
         self.change.is_some()
     }
 
+    /// The file of the checkout is the one that judged, so its lines can be pointed at.
+    pub(super) fn lines_hold(&self) -> bool {
+        !matches!(self.change, Some(Change::Changed { .. }))
+    }
+
     /// One `policy-loosened` for every point; they warn, so a pass becomes a pass with a warning.
     pub(super) fn add_findings(&self, report: &mut Report) {
         let Some(Change::Changed {
@@ -133,9 +138,8 @@ impl Governing {
         let judgement = &mut report.judgement;
         if !findings.is_empty() && judgement.verdict == Verdict::Pass {
             judgement.verdict = Verdict::Warn;
-            judgement.reason =
-                "nothing is outside of the base's limits, and the change loosens the policy"
-                    .to_owned();
+            "nothing is outside of the base's limits, and the change loosens the policy"
+                .clone_into(&mut judgement.reason);
         }
         let first_note = judgement
             .findings
@@ -284,7 +288,7 @@ impl Base<'_> {
         let loaded = EffectivePolicy::load_through(name, &read);
         // A file that could not be asked for is another thing than a policy with a mistake.
         if let Some(error) = failure.into_inner() {
-            return Err((*error).into());
+            return Err(CommandError::Ci(error));
         }
         match loaded {
             Ok(effective) => Ok(Some(effective.policy)),
@@ -333,7 +337,7 @@ impl Base<'_> {
             Err(source) => Err(Reading::Failed(Box::new(CiError::Policy {
                 policy,
                 revision: short(&revision).to_owned(),
-                source,
+                source: Box::new(source),
             }))),
         }
     }

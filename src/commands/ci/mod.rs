@@ -58,12 +58,18 @@ pub enum CiError {
         policy: String,
         revision: String,
         #[source]
-        source: GitHubError,
+        source: Box<GitHubError>,
     },
     #[error("cannot read the report `{}`: {problem}", path.display())]
     Report { path: PathBuf, problem: String },
     #[error(transparent)]
-    GitHub(#[from] GitHubError),
+    GitHub(Box<GitHubError>),
+}
+
+impl From<GitHubError> for CiError {
+    fn from(error: GitHubError) -> Self {
+        Self::GitHub(Box::new(error))
+    }
 }
 
 impl CiError {
@@ -118,6 +124,7 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Result<Outcome, CommandEr
                 target: target(&event),
                 report_path: Some(&whole.path),
                 policy_changed: whole.governing.changed(),
+                lines_hold: whole.governing.lines_hold(),
             });
             Ok(Outcome {
                 document: whole.document,
@@ -133,6 +140,7 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Result<Outcome, CommandEr
                 target: target(&event),
                 report_path: None,
                 policy_changed: false,
+                lines_hold: true,
             });
             Ok(Outcome {
                 document: String::new(),

@@ -44,6 +44,8 @@ pub(super) struct Request<'a> {
     /// Where the JSON report lies.
     pub(super) report_path: Option<&'a Path>,
     pub(super) policy_changed: bool,
+    /// Whether the lines of the policy that judged are those of the judged commit's file.
+    pub(super) lines_hold: bool,
 }
 
 pub(super) struct Publisher<'a> {
@@ -105,7 +107,7 @@ impl<'a> Publisher<'a> {
     /// As [`Publisher::client`], for what cannot go on without it.
     pub(super) fn connected(&self) -> Result<&Client, ci::CiError> {
         self.client()
-            .map_err(|problem| ci::CiError::GitHub(GitHubError::Setup(problem.into())))
+            .map_err(|problem| GitHubError::Setup(problem.into()).into())
     }
 
     /// Something was not published, and that was asked to be an error.
@@ -125,7 +127,12 @@ impl<'a> Publisher<'a> {
             let file = (!source.starts_with("builtin:")).then(|| Path::new(source));
             checkout.as_ref()?.path_of(file?)
         };
-        let remarks = request.subject.remarks(&locate);
+        let mut remarks = request.subject.remarks(&locate);
+        if !request.lines_hold {
+            for remark in &mut remarks {
+                remark.line = None;
+            }
+        }
         let url = self.comment(request);
         self.check_run(request, &remarks);
         self.say_refusals(request);

@@ -102,11 +102,20 @@ impl Event {
     pub fn read(environment: &Environment) -> Self {
         let mut notices = Vec::new();
         let name = environment.event_name.clone().unwrap_or_default();
-        let repository = parsed("GITHUB_REPOSITORY", &environment.repository, &mut notices);
+        let repository = parsed(
+            "GITHUB_REPOSITORY",
+            environment.repository.as_deref(),
+            &mut notices,
+        );
         let run = RunId {
-            run: parsed("GITHUB_RUN_ID", &environment.run_id, &mut notices).unwrap_or_default(),
-            attempt: parsed("GITHUB_RUN_ATTEMPT", &environment.run_attempt, &mut notices)
+            run: parsed("GITHUB_RUN_ID", environment.run_id.as_deref(), &mut notices)
                 .unwrap_or_default(),
+            attempt: parsed(
+                "GITHUB_RUN_ATTEMPT",
+                environment.run_attempt.as_deref(),
+                &mut notices,
+            )
+            .unwrap_or_default(),
         };
         let kind = if environment.in_actions {
             kind(&name, environment, repository.as_ref(), &mut notices)
@@ -122,7 +131,7 @@ impl Event {
         Self {
             kind,
             run_url,
-            sha: parsed("GITHUB_SHA", &environment.sha, &mut notices),
+            sha: parsed("GITHUB_SHA", environment.sha.as_deref(), &mut notices),
             workflow: environment.workflow.clone().unwrap_or_default(),
             job: environment.job.clone().unwrap_or_default(),
             name,
@@ -168,10 +177,10 @@ fn run_url(server: Option<&str>, repository: Option<&Repository>, run: RunId) ->
 
 fn parsed<T: std::str::FromStr>(
     variable: &str,
-    text: &Option<String>,
+    text: Option<&str>,
     notices: &mut Vec<String>,
 ) -> Option<T> {
-    let text = text.as_deref()?;
+    let text = text?;
     let value = text.parse().ok();
     if value.is_none() {
         notices.push(format!(

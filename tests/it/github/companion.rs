@@ -12,7 +12,7 @@ fn companion(tuned: &str) -> Job {
     judged.ci(tuned, &[]);
     let mut job = judged;
     job.token = true;
-    job.event = "workflow_run".to_owned();
+    job.event = "workflow_run";
     job.payload = json!({
         "workflow_run": {
             "id": 1, "run_attempt": 1, "head_sha": HEAD, "event": "pull_request", "name": "gate",

@@ -107,7 +107,7 @@ fn a_garbled_event_is_said_and_judged_as_a_push() {
 fn events_without_a_pull_request_get_no_comment() {
     for event in ["push", "schedule", "workflow_dispatch"] {
         let mut job = Job::new();
-        job.event = event.to_owned();
+        job.event = event;
         let left = job.ci("broken", &[]).expect(1);
         assert_eq!(left.commands("notice").len(), 0, "{}", left.ran.stderr);
         assert_eq!(job.github.requests(), [""; 0]);
@@ -117,7 +117,7 @@ fn events_without_a_pull_request_get_no_comment() {
 #[test]
 fn pull_request_target_is_refused_unless_asked() {
     let mut job = Job::new();
-    job.event = "pull_request_target".to_owned();
+    job.event = "pull_request_target";
     let left = job.ci("tuned", &[]).expect(2);
     assert!(
         left.ran.stderr.contains("--allow-pull-request-target"),

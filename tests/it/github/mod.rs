@@ -3,5 +3,6 @@
 mod comment;
 mod companion;
 mod degraded;
+mod marks;
 mod policy;
 mod setup;

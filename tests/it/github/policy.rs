@@ -143,7 +143,7 @@ fn the_reference_of_the_policy_can_be_chosen() {
     job.ci("tuned", &with("base")).expect(1);
     job.ci("tuned", &with("release/1")).expect(0);
     job.ci("tuned", &with("--output=x")).expect(2);
-    job.event = "push".to_owned();
+    job.event = "push";
     job.ci("tuned", &[GATE]).expect(0);
     let left = job.ci("tuned", &with("base")).expect(2);
     assert!(left.ran.stderr.contains("`push`"), "{}", left.ran.stderr);
@@ -152,7 +152,7 @@ fn the_reference_of_the_policy_can_be_chosen() {
 #[test]
 fn a_merge_queue_is_judged_by_its_base() {
     let mut job = job(&loose(), Some(STRICT));
-    job.event = "merge_group".to_owned();
+    job.event = "merge_group";
     job.payload = serde_json::json!({ "merge_group": { "base_sha": BASE } });
     job.ci("tuned", &[GATE]).expect(1);
     assert_eq!(job.github.comments().len(), 0);

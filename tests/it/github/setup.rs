@@ -11,7 +11,7 @@ use crate::support::tiny::{KEY, TinyCheckpoint};
 pub(crate) struct Job {
     pub(crate) github: GitHub,
     pub(crate) pair: Pair,
-    pub(crate) event: String,
+    pub(crate) event: &'static str,
     pub(crate) payload: Value,
     pub(crate) token: bool,
     pub(crate) run: u64,
@@ -35,7 +35,7 @@ impl Job {
         Self {
             github: GitHub::start(),
             pair,
-            event: "pull_request".to_owned(),
+            event: "pull_request",
             payload: pull_request("octo/demo"),
             token: true,
             run: 1,
@@ -63,7 +63,7 @@ impl Job {
             .arg(command)
             .current_dir(self.pair.path(""))
             .env("GITHUB_ACTIONS", "true")
-            .env("GITHUB_EVENT_NAME", &self.event)
+            .env("GITHUB_EVENT_NAME", self.event)
             .env("GITHUB_EVENT_PATH", file("event.json"))
             .env("GITHUB_REPOSITORY", "octo/demo")
             .env("GITHUB_API_URL", self.github.url())

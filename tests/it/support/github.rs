@@ -210,9 +210,10 @@ fn act(state: &Mutex<State>, request: &Request) -> Reply {
         return problem(401, "Requires authentication");
     }
     match (request.method.as_str(), rest) {
-        ("GET", ["issues", "7", "comments"]) => {
-            page(request, state.comments.iter().map(shown).collect())
-        }
+        ("GET", ["issues", "7", "comments"]) => page(
+            request,
+            &state.comments.iter().map(shown).collect::<Vec<_>>(),
+        ),
         ("POST", ["issues", "7", "comments"]) => {
             let Some(text) = acceptable(&body) else {
                 return problem(422, "Body is too long");
@@ -225,7 +226,7 @@ fn act(state: &Mutex<State>, request: &Request) -> Reply {
         ("PATCH", ["check-runs", id]) => append_annotations(&mut state, id, &body),
         ("GET", ["contents", file @ ..]) => content(&state, request, &file.join("/")),
         ("GET", ["commits", revision]) => Reply::new(200, json!({ "sha": revision }).to_string()),
-        ("GET", ["pulls"]) => page(request, state.pulls.clone()),
+        ("GET", ["pulls"]) => page(request, &state.pulls),
         _ => problem(404, "Not Found"),
     }
 }
@@ -241,7 +242,7 @@ fn edit(state: &mut State, method: &str, id: &str, body: &Value) -> Reply {
             let Some(text) = acceptable(body) else {
                 return problem(422, "Body is too long");
             };
-            state.comments[at].body = text.to_owned();
+            text.clone_into(&mut state.comments[at].body);
             Reply::new(200, shown(&state.comments[at]).to_string())
         }
         "DELETE" => {
@@ -304,7 +305,7 @@ fn query(request: &Request, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-fn page(request: &Request, items: Vec<Value>) -> Reply {
+fn page(request: &Request, items: &[Value]) -> Reply {
     let number =
         |name: &str, usual: usize| query(request, name).map_or(usual, |text| text.parse().unwrap());
     let (size, page) = (number("per_page", 30).min(100), number("page", 1));

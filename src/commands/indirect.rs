@@ -17,7 +17,7 @@ const SCHEME: &str = "file:";
 const LARGEST_FILE: u64 = 4 << 20;
 
 #[derive(Debug, thiserror::Error)]
-pub enum ReferenceError {
+pub enum IndirectError {
     #[error("cannot read the reference in `{reference}`")]
     Read {
         reference: String,
@@ -28,14 +28,11 @@ pub enum ReferenceError {
     Content { reference: String, problem: String },
 }
 
-impl ReferenceError {
-    pub(super) fn hint(&self) -> &'static str {
-        "write `file:PATH#key.path` with the path of a JSON, YAML or TOML file and the key of a text in it"
-    }
-}
+/// What to do about any of them.
+pub(super) const HINT: &str = "write `file:PATH#key.path` with the path of a JSON, YAML or TOML file and the key of a text in it";
 
 /// What a `file:` reference names; any other reference is itself.
-pub(super) fn resolve(reference: &str) -> Result<Cow<'_, str>, ReferenceError> {
+pub(super) fn resolve(reference: &str) -> Result<Cow<'_, str>, IndirectError> {
     let Some(rest) = reference.strip_prefix(SCHEME) else {
         return Ok(Cow::Borrowed(reference));
     };
@@ -43,11 +40,11 @@ pub(super) fn resolve(reference: &str) -> Result<Cow<'_, str>, ReferenceError> {
         Some((path, key)) => (path, Some(key)),
         None => (rest, None),
     };
-    let wrong = |problem: String| ReferenceError::Content {
+    let wrong = |problem: String| IndirectError::Content {
         reference: reference.to_owned(),
         problem,
     };
-    let unreadable = |source| ReferenceError::Read {
+    let unreadable = |source| IndirectError::Read {
         reference: reference.to_owned(),
         source,
     };
@@ -191,7 +188,7 @@ mod tests {
         }
         assert!(matches!(
             resolve("file:no/such.json#a"),
-            Err(ReferenceError::Read { .. })
+            Err(IndirectError::Read { .. })
         ));
     }
 
