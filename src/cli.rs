@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::num::ByteSize;
@@ -119,7 +120,7 @@ pub struct RenderingArgs {
     )]
     pub emit: Vec<String>,
     /// Folder with templates that replace the built-in ones (human.txt.j2, markdown.md.j2)
-    #[arg(long, value_name = "DIR", env = "TUNEGATE_TEMPLATES")]
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_TEMPLATES", value_parser = maybe_empty_path())]
     pub templates: Option<PathBuf>,
 }
 
@@ -138,12 +139,17 @@ pub struct WorkArgs {
     #[arg(long, value_name = "N", env = "TUNEGATE_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     /// Folder that keeps the results of unchanged tensors
-    #[arg(long, value_name = "DIR", env = "TUNEGATE_CACHE")]
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_CACHE", value_parser = maybe_empty_path())]
     pub cache: Option<PathBuf>,
     /// Memory that layers worked on at the same time may take, such as 4GiB; default: three quarters of
     /// what is free
     #[arg(long, value_name = "SIZE", env = "TUNEGATE_MEMORY")]
     pub memory: Option<ByteSize>,
+}
+
+/// An input of the Action that is not set arrives as an empty variable, which means "none".
+fn maybe_empty_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

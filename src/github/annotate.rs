@@ -127,9 +127,10 @@ pub fn notice(message: &str) -> String {
     })
 }
 
-/// Raw text on one line without anything that acts in a log.
+/// Raw text without anything that acts in a log; its line ends stay, and are encoded in a command.
 pub fn plain(text: &str) -> String {
-    cut(&escape::terminal(text), MESSAGE_LIMIT)
+    let lines: Vec<String> = text.lines().map(escape::terminal).collect();
+    cut(&lines.join("\n"), MESSAGE_LIMIT)
 }
 
 fn command(remark: &Remark) -> String {

@@ -3,9 +3,13 @@
 use super::super::{CommandError, judged};
 use crate::code::Level;
 use crate::github::annotate::{self, Remark};
-use crate::report::escape::markdown_text;
+use crate::report::escape::{markdown_text, terminal};
 use crate::report::{Report, Templates, markdown};
 use crate::verdict::Verdict;
+
+/// Of an error that a comment shows; the log has all of it.
+const MOST_LINES: usize = 40;
+const MOST_COLUMNS: usize = 160;
 
 pub(in crate::commands) enum Subject<'a> {
     Judged {
@@ -84,7 +88,10 @@ impl Subject<'_> {
 
 /// The gate is closed here as well, and nobody should look for a finding.
 fn not_judged(error: &CommandError) -> String {
-    let mut text = format!("### ⚠ no verdict: {}\n", markdown_text(&error.to_string()));
+    let said = error.to_string();
+    let (first, rest) = said.split_once('\n').unwrap_or((&said, ""));
+    let mut text = format!("### ⚠ no verdict: {}\n", markdown_text(first));
+    text.push_str(&fenced(rest));
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text.push_str(&["\nCaused by: ", &markdown_text(&error.to_string()), "\n"].concat());
@@ -97,4 +104,38 @@ fn not_judged(error: &CommandError) -> String {
         text.push_str(&["\n**What to do:** ", &markdown_text(&hint), ".\n"].concat());
     }
     text
+}
+
+/// Lines of an error, such as those of a policy with a caret below, as they are. A fence cannot be closed
+/// from inside: no line keeps a tilde.
+fn fenced(text: &str) -> String {
+    const FENCE: &str = "~~~~~~~~";
+    let lines: Vec<String> = text
+        .lines()
+        .take(MOST_LINES)
+        .map(|line| {
+            let line: String = line.chars().take(MOST_COLUMNS).collect();
+            terminal(&line).replace('~', "\\u{7e}")
+        })
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n{FENCE}text\n{}\n{FENCE}\n", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_an_error_cannot_leave_their_fence() {
+        let text = fenced("a\n~~~~~~~~\n@octocat\u{1b}[31m\n");
+        let lines: Vec<&str> = text.trim().lines().collect();
+        assert_eq!(lines.first(), Some(&"~~~~~~~~text"));
+        assert_eq!(lines.iter().filter(|line| **line == "~~~~~~~~").count(), 1);
+        assert!(!text.contains('\u{1b}'));
+        assert_eq!(fenced(""), "");
+        assert!(fenced(&"é\n".repeat(9_000)).len() < 1_000);
+    }
 }

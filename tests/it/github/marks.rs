@@ -91,7 +91,7 @@ fn an_inconclusive_run_is_neutral_and_closes_the_gate() {
 
 #[test]
 fn a_report_beyond_the_limit_of_a_comment_is_cut_by_whole_blocks() {
-    let mut job = job_with_rules(500, &"é".repeat(60));
+    let mut job = job_with_rules(600, &"r".repeat(60));
     job.event = "pull_request";
     let left = job
         .ci("tuned", &[GATE, ("TUNEGATE_POLICY_REF", "head")])
