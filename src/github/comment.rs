@@ -187,7 +187,7 @@ impl Thread<'_> {
                     };
                 }
                 Err(error) if tries < CREATIONS && may_have_been_done(&error) => {
-                    self.client.pause(tries, "post the comment")?;
+                    self.client.pause(tries);
                     // It may be there although the answer was lost.
                     if let Some(published) = self.settle(self.list(&body.marker)?, body, None)? {
                         return Ok(published.or_created());

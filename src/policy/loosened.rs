@@ -303,8 +303,8 @@ ref = "hf://org/base@0123abcd"
             ("alpha_drift", "alpha_change", "judges `alpha_change`"),
             ("*.mlp.*", "*.mlp.up*", "selects other layers"),
             (
-                "warn = {",
-                "aggregate = \"mean\"\nwarn = {",
+                ", at_least = 2 }",
+                " }\naggregate = \"mean\"",
                 "has another `aggregate`",
             ),
             (

@@ -244,8 +244,15 @@ impl<'a> Publisher<'a> {
             footer: self.footer(&target.head),
         };
         let room = COMMENT_LIMIT.saturating_sub(body.text().len());
-        body.content = request.subject.markdown(request.banners, room)?;
+        body.content = self.markdown(request, room)?;
         Ok(body)
+    }
+
+    fn markdown(&self, request: &Request<'_>, limit: usize) -> Result<String, String> {
+        let gate = self.key_name().map(markdown_code);
+        request
+            .subject
+            .markdown(request.banners, gate.as_deref(), limit)
     }
 
     fn key(&self) -> Key {
@@ -268,9 +275,6 @@ impl<'a> Publisher<'a> {
         let mut parts = vec![format!("commit {}", markdown_code(head.short()))];
         if let Some(url) = &self.event.run_url {
             parts.push(format!("[run and full report]({url})"));
-        }
-        if let Some(name) = self.key_name() {
-            parts.push(format!("gate {}", markdown_code(name)));
         }
         parts.join(" · ")
     }
@@ -298,9 +302,7 @@ impl<'a> Publisher<'a> {
                 head,
                 verdict: request.subject.verdict(),
                 title: request.subject.title(),
-                summary: request
-                    .subject
-                    .markdown(request.banners, check_run::SUMMARY_LIMIT)?,
+                summary: self.markdown(request, check_run::SUMMARY_LIMIT)?,
                 remarks,
                 details_url: self.event.run_url.as_deref(),
                 external_id: key.as_str(),
@@ -346,12 +348,9 @@ impl<'a> Publisher<'a> {
             return;
         };
         let room = outputs::summary_room(path).saturating_sub(2);
-        let written = request
-            .subject
-            .markdown(request.banners, room)
-            .and_then(|text| {
-                outputs::append_summary(path, &format!("{text}\n")).map_err(|error| chain(&error))
-            });
+        let written = self.markdown(request, room).and_then(|text| {
+            outputs::append_summary(path, &format!("{text}\n")).map_err(|error| chain(&error))
+        });
         if let Err(problem) = written {
             self.fail("the job summary", &problem);
         }

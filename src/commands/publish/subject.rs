@@ -7,6 +7,8 @@ use crate::report::escape::{markdown_text, terminal};
 use crate::report::{Report, Templates, markdown};
 use crate::verdict::Verdict;
 
+/// Starts the line with the verdict.
+const HEADING: &str = "### ";
 /// Of an error that a comment shows; the log has all of it.
 const MOST_LINES: usize = 40;
 const MOST_COLUMNS: usize = 160;
@@ -73,14 +75,28 @@ impl Subject<'_> {
         }
     }
 
-    /// At most `limit` bytes, with the banners above the rest.
-    pub(super) fn markdown(&self, banners: &[String], limit: usize) -> Result<String, String> {
+    /// At most `limit` bytes, with the banners above the rest. `gate` tells the headings of several gates
+    /// apart; it is Markdown.
+    pub(super) fn markdown(
+        &self,
+        banners: &[String],
+        gate: Option<&str>,
+        limit: usize,
+    ) -> Result<String, String> {
         let above = banners.concat();
-        let room = limit.saturating_sub(above.len());
+        let gate = gate
+            .map(|gate| format!("{HEADING}{gate} "))
+            .unwrap_or_default();
+        let room = limit.saturating_sub(above.len() + gate.len());
         let below = match self {
             Self::Judged { report, templates } => markdown::render_within(report, templates, room)
                 .map_err(|error| super::chain(&error))?,
             Self::NotJudged { error } => not_judged(error),
+        };
+        // A template of the user's own may start otherwise.
+        let below = match below.strip_prefix(HEADING) {
+            Some(rest) if !gate.is_empty() => gate + rest,
+            Some(_) | None => below,
         };
         Ok(above + &below)
     }

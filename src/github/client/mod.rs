@@ -7,12 +7,13 @@
 //! - a request that may be repeated (`GET`, `PATCH`, `DELETE`) is tried up to [`TRIES`] times after
 //!   a lost answer or a status of 5xx;
 //! - a `POST` is repeated only where GitHub says that it did nothing: over a rate limit;
-//! - all waits together are capped, whatever `Retry-After` asks for.
+//! - all waits together are capped, whatever `Retry-After` asks for, and answers that do not come
+//!   take of the same time.
 
 mod answer;
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use octocrab::Octocrab;
 use reqwest::header::{ACCEPT, HeaderName};
@@ -39,7 +40,7 @@ pub struct Settings {
     pub token: Option<String>,
     /// For one request, with its answer.
     pub timeout: Duration,
-    /// For all waits between requests together.
+    /// For all waits between requests, and for answers that do not come, together.
     pub longest_wait: Duration,
 }
 
@@ -59,7 +60,8 @@ pub struct Client {
     crab: Octocrab,
     runtime: tokio::runtime::Runtime,
     timeout: Duration,
-    wait_left: Cell<Duration>,
+    /// Time left for waits and for answers that do not come.
+    patience: Cell<Duration>,
 }
 
 impl std::fmt::Debug for Client {
@@ -117,7 +119,7 @@ impl Client {
             crab,
             runtime,
             timeout: settings.timeout,
-            wait_left: Cell::new(settings.longest_wait),
+            patience: Cell::new(settings.longest_wait),
         })
     }
 
@@ -195,41 +197,54 @@ impl Client {
     fn call(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
         let mut tries = 1;
         loop {
+            let started = Instant::now();
             let outcome = self.runtime.block_on(self.send(call));
-            let wait = match &outcome {
+            let limited = match &outcome {
                 Ok(answer) if answer.is_success() => return outcome,
-                Ok(answer) => answer.rate_limit_wait(now()).or_else(|| {
-                    (call.method.is_repeatable() && answer.is_server_error()).then(|| pause(tries))
-                }),
-                Err(_) => call.method.is_repeatable().then(|| pause(tries)),
+                Ok(answer) => answer.rate_limit_wait(now()),
+                Err(_) => {
+                    // Answers that do not come take of the same patience.
+                    self.spend(started.elapsed());
+                    None
+                }
             };
-            let Some(wait) = wait.filter(|_| tries < TRIES) else {
-                return outcome.and_then(|answer| {
-                    Err(answer.refusal(call.action, call.method.as_str(), call.path))
-                });
-            };
-            self.wait(wait, call.action)?;
+            let transient = outcome.as_ref().map_or(true, Answer::is_server_error);
+            let retried = (call.method.is_repeatable() && transient).then(|| pause(tries));
+            let wait = limited.or(retried).filter(|_| tries < TRIES);
+            match wait {
+                Some(wait) if self.can_wait(wait) => self.sleep(wait),
+                Some(wait) if limited.is_some() => {
+                    return Err(GitHubError::RateLimited {
+                        action: call.action.to_owned(),
+                        seconds: wait.as_secs(),
+                    });
+                }
+                Some(_) | None => {
+                    let (method, path) = (call.method.as_str(), call.path);
+                    return outcome
+                        .and_then(|answer| Err(answer.refusal(call.action, method, path)));
+                }
+            }
             tries += 1;
         }
     }
 
-    /// Waits before try `tries + 1`.
-    pub(super) fn pause(&self, tries: u32, action: &str) -> Result<(), GitHubError> {
-        self.wait(pause(tries), action)
+    /// Waits before try `tries + 1`, as far as there is patience left.
+    pub(super) fn pause(&self, tries: u32) {
+        self.sleep(pause(tries).min(self.patience.get()));
     }
 
-    fn wait(&self, wait: Duration, action: &str) -> Result<(), GitHubError> {
-        let left =
-            self.wait_left
-                .get()
-                .checked_sub(wait)
-                .ok_or_else(|| GitHubError::RateLimited {
-                    action: action.to_owned(),
-                    seconds: wait.as_secs(),
-                })?;
-        self.wait_left.set(left);
+    fn can_wait(&self, wait: Duration) -> bool {
+        wait <= self.patience.get()
+    }
+
+    fn spend(&self, time: Duration) {
+        self.patience.set(self.patience.get().saturating_sub(time));
+    }
+
+    fn sleep(&self, wait: Duration) {
+        self.spend(wait);
         std::thread::sleep(wait);
-        Ok(())
     }
 
     async fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {

@@ -201,6 +201,11 @@ fn kind(
         "schedule" => return Kind::Schedule,
         "workflow_dispatch" => return Kind::WorkflowDispatch,
         "pull_request" | "pull_request_target" | "merge_group" | "workflow_run" => {}
+        "" => {
+            notices
+                .push("`GITHUB_EVENT_NAME` is not set; the event is treated as a push".to_owned());
+            return Kind::Other;
+        }
         other => {
             notices.push(format!(
                 "the event `{other}` has no rule of its own; it is treated as a push"

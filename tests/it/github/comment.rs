@@ -160,7 +160,9 @@ fn several_gates_have_several_comments() {
         .expect(0);
     let comments = job.github.comments();
     assert_eq!(comments.len(), 3);
-    assert!(comments[1].body.contains("pass: ") && comments[1].body.contains("gate `full`"));
+    assert!(
+        comments[1].body.contains("pass: ") && comments[1].body.contains("### `full` ✓ pass: ")
+    );
 }
 
 #[test]

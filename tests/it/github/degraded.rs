@@ -178,6 +178,20 @@ fn outside_of_actions_nothing_is_published() {
 }
 
 #[test]
+fn stdout_holds_one_document_whatever_is_said() {
+    let mut job = Job::new();
+    job.github.read_only();
+    let mut command = job.command("ci");
+    command
+        .env("TUNEGATE_BASE", "base")
+        .env("TUNEGATE_TUNED", "broken")
+        .args(["--format", "json"]);
+    let left = job.finish(&mut command).expect(1);
+    assert_eq!(left.ran.json()["verdict"], "fail");
+    assert_eq!(left.commands("error").len(), 1);
+}
+
+#[test]
 fn a_check_run_carries_the_verdict_of_the_head() {
     let mut job = Job::new();
     job.ci(

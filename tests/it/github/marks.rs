@@ -103,6 +103,7 @@ fn a_report_beyond_the_limit_of_a_comment_is_cut_by_whole_blocks() {
         body.matches("</details>").count()
     );
     assert!(body.trim_end().ends_with("</sub>"), "{body}");
+    assert!(left.summary.len() > 60_000, "the comment was not cut");
     assert!(left.summary.len() < 1_000_000 && left.summary.contains("### "));
 }
 
