@@ -338,6 +338,19 @@ pub struct PublishArgs {
         hide_env_values = true
     )]
     pub token: Option<String>,
+    /// Also comment on this pull request of the Hugging Face Hub, with the token in HF_TOKEN
+    #[arg(
+        long,
+        value_name = "hf://OWNER/NAME@refs/pr/N",
+        env = "TUNEGATE_HUB_PULL_REQUEST"
+    )]
+    pub hub_pull_request: Option<String>,
+    /// Token of the Hub
+    #[arg(long, hide = true, env = "HF_TOKEN", hide_env_values = true)]
+    pub hub_token: Option<String>,
+    /// Address of the Hub
+    #[arg(long, hide = true, env = "HF_ENDPOINT")]
+    pub hub_endpoint: Option<String>,
     /// Seconds to wait for one answer of GitHub
     #[arg(long, value_name = "SECONDS", env = "TUNEGATE_REPORT_TIMEOUT", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub report_timeout: u64,

@@ -199,7 +199,7 @@ fn layout(printer: &Printer) -> Layout {
 pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
     match &cli.command {
         Command::Check(args) => check::run(args, printer),
-        Command::Ci(args) => ci::run(args, printer),
+        Command::Ci(args) => Ok(ci::run(args, printer)),
         Command::Comment(args) => comment::run(args, printer),
         Command::Merge(args) => merge::run(args, printer),
         Command::Scan(args) => scan::run(args, printer),

@@ -52,7 +52,7 @@ impl Published {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     pub url: String,
     /// Who wrote it, where that is not the login that was expected: the next run will not find it.
@@ -186,7 +186,7 @@ impl Thread<'_> {
                         Some(other) => Ok(other),
                     };
                 }
-                Err(error) if tries < CREATIONS && may_have_been_done(&error) => {
+                Err(error) if tries < CREATIONS && error.may_have_been_done() => {
                     self.client.pause(tries);
                     // It may be there although the answer was lost.
                     if let Some(published) = self.settle(self.list(&body.marker)?, body, None)? {
@@ -219,19 +219,5 @@ impl Thread<'_> {
             url: comment.html_url.clone().unwrap_or_default(),
             stranger: stranger.map(|user| user.login.clone()),
         }
-    }
-}
-
-/// Whether GitHub may have made the comment and lost the answer.
-fn may_have_been_done(error: &GitHubError) -> bool {
-    match error {
-        GitHubError::Refused { status, .. } => *status >= 500,
-        GitHubError::NoAnswer { .. } | GitHubError::Answer { .. } => true,
-        GitHubError::ApiUrl { .. }
-        | GitHubError::Setup(_)
-        | GitHubError::RateLimited { .. }
-        | GitHubError::TooMany { .. }
-        | GitHubError::Fs(_)
-        | GitHubError::Untrusted { .. } => false,
     }
 }

@@ -63,6 +63,20 @@ impl GitHubError {
         )
     }
 
+    /// Whether the other side may have done what was asked, and only the answer is lost.
+    pub(super) fn may_have_been_done(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => *status >= 500,
+            Self::NoAnswer { .. } | Self::Answer { .. } => true,
+            Self::ApiUrl { .. }
+            | Self::Setup(_)
+            | Self::RateLimited { .. }
+            | Self::TooMany { .. }
+            | Self::Fs(_)
+            | Self::Untrusted { .. } => false,
+        }
+    }
+
     /// What the user can do, in one sentence.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -25,6 +25,7 @@ pub mod comment;
 pub mod contents;
 mod error;
 pub mod event;
+pub mod hub;
 pub mod marker;
 pub mod outputs;
 pub mod pulls;

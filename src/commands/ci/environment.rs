@@ -49,6 +49,18 @@ pub(in crate::commands) fn token(publish: &PublishArgs, runner: &RunnerArgs) -> 
         .map(str::to_owned)
 }
 
+/// The Hub is spoken to in the same way, with its own address and token.
+pub(in crate::commands) fn hub(publish: &PublishArgs) -> Result<Client, GitHubError> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    Client::new(&Settings {
+        api_url: given(&publish.hub_endpoint)
+            .unwrap_or_else(|| "https://huggingface.co".to_owned()),
+        token: given(&publish.hub_token),
+        timeout: Duration::from_secs(publish.report_timeout),
+        longest_wait: Duration::from_secs(publish.report_patience),
+    })
+}
+
 pub(in crate::commands) fn client(
     publish: &PublishArgs,
     runner: &RunnerArgs,

@@ -19,7 +19,7 @@ use crate::github::event::{Event, Kind};
 use crate::report::{Report, Templates, json};
 use crate::term::Printer;
 
-pub(super) use environment::{client, read, token};
+pub(super) use environment::{client, hub, read, token};
 use governing::Governing;
 
 /// Name of the JSON report in the runner's temporary folder.
@@ -98,20 +98,16 @@ impl CiError {
     }
 }
 
-pub(super) fn run(args: &CiArgs, printer: &Printer) -> Result<Outcome, CommandError> {
-    if let Some(folder) = args
-        .working_directory
-        .as_deref()
-        .filter(|text| !text.is_empty())
-    {
-        let path = PathBuf::from(folder);
-        std::env::set_current_dir(&path)
-            .map_err(|source| CiError::WorkingDirectory { path, source })?;
-    }
+/// Never an error: why there is no verdict is printed and published here.
+pub(super) fn run(args: &CiArgs, printer: &Printer) -> Outcome {
+    let entered = enter(args.working_directory.as_deref());
     let event = Event::read(&read(&args.runner));
     let publisher = Publisher::new(&args.publish, &args.runner, &event, printer);
-    match judge(args, &event, &publisher, printer) {
-        Ok(Judged::Share(outcome)) => Ok(outcome),
+    let judged = entered
+        .map_err(CommandError::from)
+        .and_then(|()| judge(args, &event, &publisher, printer));
+    match judged {
+        Ok(Judged::Share(outcome)) => outcome,
         Ok(Judged::Whole(whole)) => {
             let banners = whole.governing.banners(&whole.report);
             let status = publisher.publish(&Request {
@@ -126,10 +122,10 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Result<Outcome, CommandEr
                 policy_changed: whole.governing.changed(),
                 lines_hold: whole.governing.lines_hold(),
             });
-            Ok(Outcome {
+            Outcome {
                 document: whole.document,
                 status,
-            })
+            }
         }
         Err(error) => {
             printer.error(&error, error.hint().as_deref());
@@ -142,10 +138,10 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Result<Outcome, CommandEr
                 policy_changed: false,
                 lines_hold: true,
             });
-            Ok(Outcome {
+            Outcome {
                 document: String::new(),
                 status,
-            })
+            }
         }
     }
 }
@@ -156,6 +152,16 @@ pub(super) fn target(event: &Event) -> Option<Target> {
         head: pull.head.clone(),
         run: event.run,
         from: pull.from,
+    })
+}
+
+fn enter(folder: Option<&str>) -> Result<(), CiError> {
+    let Some(folder) = folder.filter(|text| !text.is_empty()) else {
+        return Ok(());
+    };
+    std::env::set_current_dir(folder).map_err(|source| CiError::WorkingDirectory {
+        path: PathBuf::from(folder),
+        source,
     })
 }
 

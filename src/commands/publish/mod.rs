@@ -3,6 +3,7 @@
 //! A part that fails is said once and keeps no other part from being published. A fork's token that
 //! may not write is expected: it is a notice, never a failure.
 
+mod hub;
 mod subject;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -134,6 +135,7 @@ impl<'a> Publisher<'a> {
             }
         }
         let url = self.comment(request);
+        self.hub_comment(request);
         self.check_run(request, &remarks);
         self.say_refusals(request);
         self.summary(request);

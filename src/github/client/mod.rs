@@ -75,6 +75,8 @@ enum Method {
     Get,
     Post,
     Patch,
+    /// A `POST` that replaces, so that twice is the same as once.
+    Replace,
     /// A `PATCH` that adds, so that twice is more than once.
     Append,
     Delete,
@@ -84,7 +86,7 @@ impl Method {
     fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
-            Self::Post => "POST",
+            Self::Post | Self::Replace => "POST",
             Self::Patch | Self::Append => "PATCH",
             Self::Delete => "DELETE",
         }
@@ -185,6 +187,17 @@ impl Client {
         self.call(&call)?.read(action, "POST", path)
     }
 
+    /// As [`Client::post`] for what a second time would not change: tried again as a `PATCH` is.
+    pub fn repeatable_post<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, GitHubError> {
+        let call = Call::new(action, Method::Replace, path).with(body)?;
+        self.call(&call)?.read(action, "POST", path)
+    }
+
     /// What is gone already counts as deleted.
     pub fn delete(&self, action: &str, path: &str) -> Result<(), GitHubError> {
         match self.call(&Call::new(action, Method::Delete, path)) {
@@ -268,7 +281,7 @@ impl Client {
         let body = call.body.as_ref();
         let response = match call.method {
             Method::Get => self.crab._get(call.path).await?,
-            Method::Post => self.crab._post(call.path, body).await?,
+            Method::Post | Method::Replace => self.crab._post(call.path, body).await?,
             Method::Patch | Method::Append => self.crab._patch(call.path, body).await?,
             Method::Delete => self.crab._delete(call.path, body).await?,
         };

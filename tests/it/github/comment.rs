@@ -315,3 +315,28 @@ fn a_comment_that_somebody_deletes_meanwhile_is_made_again() {
         2
     );
 }
+
+#[test]
+fn two_programs_at_the_same_time_leave_the_comment_of_the_later_run() {
+    let github = Job::new().github;
+    for _ in 0..2 {
+        github.fault("POST", "/comments", Fault::Slow(Duration::from_secs(1)));
+    }
+    let runs = [("broken", 1), ("no-such-folder", 2)];
+    std::thread::scope(|scope| {
+        for (tuned, run) in runs {
+            let github = github.clone();
+            scope.spawn(move || {
+                let mut job = Job::new();
+                job.github = github;
+                job.run = run;
+                job.ci(tuned, &[]);
+            });
+        }
+    });
+    let body = github.comment().body;
+    assert!(
+        body.contains(" run=2.1 ") && body.contains("no verdict"),
+        "{body}"
+    );
+}

@@ -3,6 +3,7 @@
 mod comment;
 mod companion;
 mod degraded;
+mod hub;
 mod marks;
 mod policy;
 mod setup;

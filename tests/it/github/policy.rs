@@ -238,3 +238,19 @@ fn check_reads_a_reference_from_a_file_too() {
         ran.stderr
     );
 }
+
+#[test]
+fn a_garbled_pull_request_is_judged_by_the_branch_that_the_runner_names() {
+    let mut job = job(&loose(), None);
+    job.github.content("gate.toml", "main", STRICT);
+    job.payload = serde_json::json!({});
+    let left = job
+        .ci("tuned", &[GATE, ("GITHUB_BASE_REF", "main")])
+        .expect(1);
+    assert_eq!(left.output("policy-changed"), "true");
+    assert!(
+        left.commands("notice")[0].contains("no usable"),
+        "{}",
+        left.ran.stderr
+    );
+}

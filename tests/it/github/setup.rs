@@ -51,7 +51,7 @@ impl Job {
     pub(crate) fn command(&self, command: &str) -> Command {
         let mut program = tunegate();
         for (name, _) in std::env::vars() {
-            let ours = ["GITHUB_", "TUNEGATE_", "RUNNER_"];
+            let ours = ["GITHUB_", "TUNEGATE_", "RUNNER_", "HF_"];
             let proxy = name.to_ascii_lowercase().ends_with("_proxy");
             if proxy || ours.iter().any(|prefix| name.starts_with(prefix)) {
                 program.env_remove(name);
