@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::checkpoint::TimeLimit;
@@ -13,7 +14,7 @@ use crate::num::ByteSize;
     name = "tunegate",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 pass or warn, 1 fail, 2 could not judge, 3 inconclusive."
+    after_help = "Exit codes: 0 pass or warn, 1 fail, 2 could not judge, 3 inconclusive, 4 sound but not published."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -30,6 +31,12 @@ pub enum Command {
     Scan(ScanArgs),
     /// Join the parts of a sharded check into one verdict
     Merge(MergeArgs),
+    /// Judge in a workflow of GitHub Actions, and publish the result there
+    #[command(long_about = CI_ABOUT)]
+    Ci(Box<CiArgs>),
+    /// Publish a finished JSON report on its pull request
+    #[command(long_about = COMMENT_ABOUT)]
+    Comment(Box<CommentArgs>),
     /// Validate a policy, or print the effective one
     Policy(PolicyArgs),
     /// Explain a finding code or a metric
@@ -120,7 +127,7 @@ pub struct RenderingArgs {
     )]
     pub emit: Vec<String>,
     /// Folder with templates that replace the built-in ones (human.txt.j2, markdown.md.j2)
-    #[arg(long, value_name = "DIR", env = "TUNEGATE_TEMPLATES")]
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_TEMPLATES", value_parser = maybe_empty_path())]
     pub templates: Option<PathBuf>,
 }
 
@@ -139,7 +146,7 @@ pub struct WorkArgs {
     #[arg(long, value_name = "N", env = "TUNEGATE_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     /// Folder that keeps the results of unchanged tensors
-    #[arg(long, value_name = "DIR", env = "TUNEGATE_CACHE")]
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_CACHE", value_parser = maybe_empty_path())]
     pub cache: Option<PathBuf>,
     /// Memory that layers worked on at the same time may take, such as 4GiB; default: three quarters of
     /// what is free
@@ -164,6 +171,11 @@ pub struct RemoteArgs {
     /// repository or user (a trusted publisher there), instead of HF_TOKEN
     #[arg(long, value_name = "OWNER/NAME|USER", env = "TUNEGATE_HUB_OIDC")]
     pub hub_oidc: Option<String>,
+}
+
+/// An input of the Action that is not set arrives as an empty variable, which means "none".
+fn maybe_empty_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -267,4 +279,178 @@ pub struct DemoArgs {
 pub struct CompletionsArgs {
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+const CI_ABOUT: &str = "\
+Judge in a workflow of GitHub Actions, and publish the result there: a comment on the pull request that \
+later runs edit, the job summary, the step's outputs, annotations on the policy's lines, and a check run \
+where `--check-run` asks for one.
+
+On a pull request the policy is read from the base branch, so that a change cannot move its own limits. \
+Publishing never changes the exit code, unless `--report-errors fail` asks for it.";
+
+const COMMENT_ABOUT: &str = "\
+Publish a finished JSON report on its pull request.
+
+Meant for a second workflow, started by `workflow_run`, that may write where the run for a fork may not. \
+The report is only data: the pull request and its commit are taken from GitHub, never from the report.";
+
+#[derive(Debug, Args)]
+pub struct CiArgs {
+    #[command(flatten)]
+    pub check: CheckArgs,
+    /// Where the policy is read from: auto (the base branch on pull requests and in merge queues, else the checkout),
+    /// base, head, or a branch, tag or commit
+    #[arg(
+        long,
+        value_name = "auto|base|head|REF",
+        env = "TUNEGATE_POLICY_REF",
+        default_value = "auto"
+    )]
+    pub policy_ref: String,
+    /// Folder in which paths are read
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_WORKING_DIRECTORY")]
+    pub working_directory: Option<String>,
+    /// File for the JSON report; default: tunegate-report.json in the runner's temporary folder
+    #[arg(long, value_name = "FILE", env = "TUNEGATE_REPORT_PATH")]
+    pub report_path: Option<String>,
+    /// Run on `pull_request_target` too: the checkpoint is data, but the job holds secrets
+    #[arg(long, env = "TUNEGATE_ALLOW_PULL_REQUEST_TARGET", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub allow_pull_request_target: bool,
+    #[command(flatten)]
+    pub publish: PublishArgs,
+    #[command(flatten)]
+    pub runner: RunnerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CommentArgs {
+    /// The report that `--format json` or `--emit json=FILE` wrote
+    #[arg(long, value_name = "REPORT.json", env = "TUNEGATE_REPORT_PATH")]
+    pub from: PathBuf,
+    #[command(flatten)]
+    pub publish: PublishArgs,
+    #[command(flatten)]
+    pub runner: RunnerArgs,
+}
+
+/// What is published, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Publishing")]
+pub struct PublishArgs {
+    /// When the pull request gets a comment; one that is there is kept up to date in every case but never
+    #[arg(long, value_enum, env = "TUNEGATE_COMMENT", default_value_t = CommentWhen::Auto)]
+    pub comment: CommentWhen,
+    /// Name of this gate, where a repository has several; default: workflow and job
+    #[arg(long, value_name = "NAME", env = "TUNEGATE_COMMENT_KEY")]
+    pub comment_key: Option<String>,
+    /// Login that the token writes as, where it is not github-actions[bot]
+    #[arg(long, value_name = "LOGIN", env = "TUNEGATE_BOT_LOGIN")]
+    pub bot_login: Option<String>,
+    /// Also create a check run
+    #[arg(long, env = "TUNEGATE_CHECK_RUN", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub check_run: bool,
+    /// Annotate the policy's lines
+    #[arg(long, value_enum, value_name = "BOOL", env = "TUNEGATE_ANNOTATIONS", default_value_t = Switch::True)]
+    pub annotations: Switch,
+    /// Write the job summary
+    #[arg(long, value_enum, value_name = "BOOL", env = "TUNEGATE_SUMMARY", default_value_t = Switch::True)]
+    pub summary: Switch,
+    /// What a failure to publish does to a sound run: warn, or fail with exit code 4
+    #[arg(long, value_enum, env = "TUNEGATE_REPORT_ERRORS", default_value_t = ReportErrors::Warn)]
+    pub report_errors: ReportErrors,
+    /// Token for GitHub; default: GITHUB_TOKEN
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TUNEGATE_TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
+    /// Also comment on this pull request of the Hugging Face Hub, with the token in HF_TOKEN
+    #[arg(
+        long,
+        value_name = "hf://OWNER/NAME@refs/pr/N",
+        env = "TUNEGATE_HUB_PULL_REQUEST"
+    )]
+    pub hub_pull_request: Option<String>,
+    /// Token of the Hub
+    #[arg(long, hide = true, env = "HF_TOKEN", hide_env_values = true)]
+    pub hub_token: Option<String>,
+    /// Address of the Hub
+    #[arg(long, hide = true, env = "HF_ENDPOINT")]
+    pub hub_endpoint: Option<String>,
+    /// Seconds to wait for one answer of GitHub
+    #[arg(long, value_name = "SECONDS", env = "TUNEGATE_REPORT_TIMEOUT", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub report_timeout: u64,
+    /// Seconds to wait in all where GitHub asks to try again later
+    #[arg(long, value_name = "SECONDS", env = "TUNEGATE_REPORT_PATIENCE", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=3600))]
+    pub report_patience: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CommentWhen {
+    /// Unless the first run passes without a remark
+    #[value(alias = "")]
+    Auto,
+    Always,
+    /// Where the exit code is not 0
+    OnFailure,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportErrors {
+    #[value(alias = "")]
+    Warn,
+    Fail,
+}
+
+/// A switch that is on unless it is said otherwise; an empty input says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    #[value(aliases = ["", "yes", "on", "1"])]
+    True,
+    #[value(aliases = ["no", "off", "0"])]
+    False,
+}
+
+/// What the runner of GitHub Actions sets. Options, so that it can also be said by hand.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Set by the runner")]
+pub struct RunnerArgs {
+    #[arg(long, hide = true, env = "GITHUB_ACTIONS", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub github_actions: bool,
+    #[arg(long, hide = true, env = "GITHUB_EVENT_NAME")]
+    pub github_event_name: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_EVENT_PATH")]
+    pub github_event_path: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_REPOSITORY")]
+    pub github_repository: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_API_URL")]
+    pub github_api_url: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_SERVER_URL")]
+    pub github_server_url: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_SHA")]
+    pub github_sha: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_BASE_REF")]
+    pub github_base_ref: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_RUN_ID")]
+    pub github_run_id: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_RUN_ATTEMPT")]
+    pub github_run_attempt: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_WORKFLOW")]
+    pub github_workflow: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_JOB")]
+    pub github_job: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_WORKSPACE")]
+    pub github_workspace: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_OUTPUT")]
+    pub github_output: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_STEP_SUMMARY")]
+    pub github_step_summary: Option<String>,
+    #[arg(long, hide = true, env = "RUNNER_TEMP")]
+    pub runner_temp: Option<String>,
+    #[arg(long, hide = true, env = "GITHUB_TOKEN", hide_env_values = true)]
+    pub github_token: Option<String>,
 }

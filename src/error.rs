@@ -13,6 +13,8 @@ pub enum ExitStatus {
     NoVerdict,
     /// Ran, but the evidence does not reach.
     Inconclusive,
+    /// Judged sound, but not published where that was asked for.
+    NotPublished,
 }
 
 impl ExitStatus {
@@ -22,6 +24,7 @@ impl ExitStatus {
             Self::Unsound => 1,
             Self::NoVerdict => 2,
             Self::Inconclusive => 3,
+            Self::NotPublished => 4,
         }
     }
 }

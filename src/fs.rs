@@ -136,6 +136,18 @@ impl AtomicFile {
     }
 }
 
+/// Adds to the end of a file that another program owns, and makes it where it is not there.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let failed = |source| FsError::new("write", path, source);
+    let mut options = File::options();
+    let mut file = options
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(bytes).map_err(failed)
+}
+
 /// A temporary file is private to its owner; a report is not.
 #[cfg(unix)]
 fn set_usual_permissions(file: &File) -> io::Result<()> {

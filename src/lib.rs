@@ -8,13 +8,13 @@
 //!                                                                           |
 //!                                                                       Judgement
 //!                                                                           v
-//!                                                    report::Report --> renderers --> stdout, files
+//!                                                    report::Report --> renderers --> stdout, files, github
 //! ```
 //!
 //! A module may use only modules before it in this order (checked by `tests/it/architecture.rs`;
 //! only `commands` and the program itself see `error`):
 //! `num`, `fs`, `code`, `term`, `layer`, `checkpoint`, `cache`, `spectrum`, `compare`, `policy`,
-//! `verdict`, `report`, `cli`, `commands`. To add a metric: name it in [`spectrum::metric`], compute it in
+//! `verdict`, `report`, `github`, `cli`, `commands`. To add a metric: name it in [`spectrum::metric`], compute it in
 //! `spectrum` (one checkpoint) or `compare` (the pair), and describe it in `docs/metrics.md`.
 
 pub mod cache;
@@ -25,6 +25,7 @@ pub mod commands;
 pub mod compare;
 pub mod error;
 pub mod fs;
+pub mod github;
 pub mod layer;
 pub mod num;
 pub mod policy;

@@ -5,13 +5,13 @@ use std::time::Instant;
 use super::emit::{self, Emit};
 use super::judged::{self, FORMATS, Format, Timings};
 use super::reference::Opener;
-use super::{CommandError, Outcome, access, on_pool, open_cache, say_traffic, say_usage};
+use super::{CommandError, Outcome, access, indirect, on_pool, open_cache, say_traffic, say_usage};
 use crate::checkpoint::Checkpoint;
 use crate::cli::{CheckArgs, RemoteArgs, WorkArgs};
 use crate::compare::{self, Comparison, Options, Part, Shard};
 use crate::fs;
 use crate::policy::Policy;
-use crate::report::Templates;
+use crate::report::{Report, Templates};
 use crate::spectrum::Estimator;
 use crate::term::Printer;
 
@@ -25,10 +25,7 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
-    let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let sides = sides(&base, args);
-    let (comparison, timings) = compare_whole(sides, &args.work, &args.remote, printer)?;
-    let report = judged::report(comparison, &policy, args.judge.advisory);
+    let (report, timings) = judge_whole(args, &policy, printer)?;
     let document = judged::publish(
         &report,
         &timings,
@@ -41,6 +38,29 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
         document,
         status: judged::status(&report),
     })
+}
+
+/// Compares what the arguments name and judges it by `policy`.
+pub(super) fn judge_whole(
+    args: &CheckArgs,
+    policy: &Policy,
+    printer: &Printer,
+) -> Result<(Report, Timings), CommandError> {
+    let (base, tuned) = references(args, policy)?;
+    let sides = sides(&base, &tuned, args);
+    let (comparison, timings) = compare_whole(sides, &args.work, &args.remote, printer)?;
+    Ok((
+        judged::report(comparison, policy, args.judge.advisory),
+        timings,
+    ))
+}
+
+/// Base and tuned, with what a `file:` reference names in its place.
+fn references(args: &CheckArgs, policy: &Policy) -> Result<(String, String), CommandError> {
+    let given = args.base.as_deref().map(indirect::resolve).transpose()?;
+    let base = judged::base_reference(given.as_deref(), policy)?;
+    let base = indirect::resolve(&base)?.into_owned();
+    Ok((base, indirect::resolve(&args.tuned)?.into_owned()))
 }
 
 /// Measures one share and writes it; the verdict is `merge`'s.
@@ -56,8 +76,8 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
         });
     }
     let policy = Policy::load(&args.judge.policy)?;
-    let base = judged::base_reference(args.base.as_deref(), &policy)?;
-    let sides = sides(&base, args);
+    let (base, tuned) = references(args, &policy)?;
+    let sides = sides(&base, &tuned, args);
     let (part, timings) = compare_share(sides, shard, &args.work, &args.remote, printer)?;
     for Emit { format, path } in &emits {
         let bytes = match format {
@@ -85,10 +105,10 @@ pub(super) struct Sides<'a> {
     pub(super) adapter: Option<&'a str>,
 }
 
-fn sides<'a>(base: &'a str, args: &'a CheckArgs) -> Sides<'a> {
+fn sides<'a>(base: &'a str, tuned: &'a str, args: &'a CheckArgs) -> Sides<'a> {
     Sides {
         base,
-        tuned: &args.tuned,
+        tuned,
         adapter: args.adapter.as_deref().filter(|text| !text.is_empty()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::emit::Emit;
@@ -48,8 +49,7 @@ pub(super) struct Timings {
 
 /// Judges a comparison by a policy, as of today in UTC.
 pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) -> Report {
-    let today = Offset::UTC.to_datetime(Timestamp::now()).date();
-    let judgement = judge(&comparison, policy, today);
+    let judgement = judge(&comparison, policy, today());
     let policy = PolicyIdentity {
         name: policy.name.clone(),
         digest: policy.digest.clone(),
@@ -61,6 +61,10 @@ pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) ->
         policy,
         advisory,
     }
+}
+
+pub(super) fn today() -> Date {
+    Offset::UTC.to_datetime(Timestamp::now()).date()
 }
 
 pub(super) fn status(report: &Report) -> ExitStatus {
@@ -122,15 +126,14 @@ pub(super) fn publish(
     render(report, format, templates, layout(printer))
 }
 
+/// Findings at this level.
+pub(super) fn count(report: &Report, level: Level) -> usize {
+    let findings = report.judgement.findings.iter();
+    findings.filter(|finding| finding.level == level).count()
+}
+
 fn outputs(report: &Report) -> String {
-    let count = |level: Level| {
-        report
-            .judgement
-            .findings
-            .iter()
-            .filter(|finding| finding.level == level)
-            .count()
-    };
+    let count = |level: Level| count(report, level);
     format!(
         "verdict={}\nfail-count={}\nwarn-count={}\n",
         report.judgement.verdict.as_str(),

@@ -2,13 +2,17 @@
 //! how to exit. Nothing here prints by itself.
 
 mod check;
+mod ci;
+mod comment;
 mod demo;
 mod emit;
 mod explain;
+mod indirect;
 mod judged;
 mod memory;
 mod merge;
 mod policy;
+mod publish;
 mod reference;
 mod scan;
 
@@ -107,12 +111,22 @@ pub enum CommandError {
         topic: String,
         near: Vec<&'static str>,
     },
+    #[error(transparent)]
+    Indirect(#[from] indirect::IndirectError),
+    #[error(transparent)]
+    Ci(Box<ci::CiError>),
     #[error("cannot start {threads} threads")]
     Threads {
         threads: usize,
         #[source]
         source: rayon::ThreadPoolBuildError,
     },
+}
+
+impl From<ci::CiError> for CommandError {
+    fn from(error: ci::CiError) -> Self {
+        Self::Ci(Box::new(error))
+    }
 }
 
 impl CommandError {
@@ -146,6 +160,8 @@ impl CommandError {
             Self::Emit { formats, .. } => Some(format!(
                 "write FORMAT=PATH with one of the formats {formats}"
             )),
+            Self::Indirect(_) => Some(indirect::HINT.to_owned()),
+            Self::Ci(error) => error.hint(),
             Self::UnknownTopic { near, .. } if near.is_empty() => Some(
                 "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),
             ),
@@ -192,6 +208,8 @@ fn layout(printer: &Printer) -> Layout {
 pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
     match &cli.command {
         Command::Check(args) => check::run(args, printer),
+        Command::Ci(args) => Ok(ci::run(args, printer)),
+        Command::Comment(args) => comment::run(args, printer),
         Command::Merge(args) => merge::run(args, printer),
         Command::Scan(args) => scan::run(args, printer),
         Command::Policy(args) => policy::run(args),

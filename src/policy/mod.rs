@@ -16,6 +16,7 @@ mod across;
 mod field;
 mod file;
 mod load;
+mod loosened;
 mod merge;
 mod problem;
 mod read;
@@ -37,6 +38,7 @@ use crate::num::{Finite, Fraction};
 use crate::spectrum::metric::Metric;
 
 pub use load::ReadText;
+pub use loosened::loosened;
 pub use problem::{PolicyError, Problem};
 pub use shipped::{shipped_names, shipped_text};
 pub use show::{Dropped, EffectivePolicy, SettingOrigins};

@@ -8,6 +8,8 @@
 //! | [`markdown`] | the pull request comment and the step summary, within GitHub's size limit |
 //! | [`scan`], [`csv`] | one checkpoint's numbers |
 //!
+//! [`Report::from_json`] reads the JSON document back.
+//!
 //! `human` and `markdown` are templates over [`view::View`], whose texts are escaped before a
 //! template sees them ([`escape`]): names come from files that the author of a pull request controls.
 
@@ -25,6 +27,7 @@ pub mod human;
 pub mod json;
 pub mod markdown;
 pub mod number;
+mod read;
 mod roles;
 pub mod scan;
 pub mod spark;
@@ -34,6 +37,7 @@ pub mod view;
 #[cfg(test)]
 mod sample;
 
+pub use read::ReadError;
 pub use templates::{TemplateError, Templates};
 
 /// Everything that a rendering may show.

@@ -87,6 +87,11 @@ impl Printer {
         }
     }
 
+    /// Commands for the runner of a CI system, which reads both streams. They hold no raw text.
+    pub fn commands(&self, text: &str) {
+        self.write(text);
+    }
+
     pub fn warning(&self, text: &str) {
         if self.verbosity >= Verbosity::Normal {
             self.write(&labelled(AnsiColor::Yellow, "warning", text));

@@ -18,6 +18,7 @@ mod edges;
 mod exit_codes;
 mod explain;
 mod families;
+mod github;
 mod hygiene;
 mod policy;
 mod quantised;

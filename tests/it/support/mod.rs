@@ -2,6 +2,7 @@
 
 pub(crate) mod cmd;
 pub(crate) mod dtype;
+pub(crate) mod github;
 pub(crate) mod hub;
 pub(crate) mod random;
 pub(crate) mod server;

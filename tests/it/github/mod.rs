@@ -1,0 +1,9 @@
+//! `ci` and `comment` against a GitHub of the tests' own.
+
+mod comment;
+mod companion;
+mod degraded;
+mod hub;
+mod marks;
+mod policy;
+mod setup;
