@@ -26,6 +26,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Judge a tuned checkpoint against its base
+    ///
+    /// A reference may also be `file:PATH#key.path`: the text at that key of a JSON, YAML or TOML file, or the only line
+    /// of a text file, names the checkpoint.
     Check(CheckArgs),
     /// Print the spectral table of one checkpoint
     Scan(ScanArgs),
@@ -285,6 +288,9 @@ const CI_ABOUT: &str = "\
 Judge in a workflow of GitHub Actions, and publish the result there: a comment on the pull request that \
 later runs edit, the job summary, the step's outputs, annotations on the policy's lines, and a check run \
 where `--check-run` asks for one.
+
+`--tuned file:PATH#key.path` reads the reference from a JSON, YAML, TOML or text file of the repository, so that a \
+pull request that changes a recipe names what is judged.
 
 On a pull request the policy is read from the base branch, so that a change cannot move its own limits. \
 Publishing never changes the exit code, unless `--report-errors fail` asks for it.";

@@ -40,12 +40,9 @@ struct Created {
 impl CheckRun<'_> {
     /// Creates it completed, then appends the annotations beyond the first fifty.
     pub fn publish(&self, client: &Client, repository: &Repository) -> Result<(), GitHubError> {
-        let annotations: Vec<Value> = self
-            .remarks
-            .iter()
-            .filter_map(annotation)
-            .take(MOST)
-            .collect();
+        let mut annotations: Vec<Value> = self.remarks.iter().filter_map(annotation).collect();
+        let hidden = annotations.len().saturating_sub(MOST);
+        annotations.truncate(MOST);
         let mut pages = annotations.chunks(PAGE);
         let mut body = json!({
             "name": self.name,
@@ -53,7 +50,7 @@ impl CheckRun<'_> {
             "status": "completed",
             "conclusion": self.conclusion(),
             "external_id": self.external_id,
-            "output": self.output(pages.next().unwrap_or_default()),
+            "output": self.output(pages.next().unwrap_or_default(), hidden),
         });
         if let (Some(url), Some(fields)) = (self.details_url, body.as_object_mut()) {
             fields.insert("details_url".to_owned(), url.into());
@@ -62,7 +59,7 @@ impl CheckRun<'_> {
         let created: Created = client.post("create the check run", &path, &body)?;
         for page in pages {
             let path = format!("{path}/{}", created.id);
-            let body = json!({ "output": self.output(page) });
+            let body = json!({ "output": self.output(page, hidden) });
             let _same: Created = client.append("add annotations to the check run", &path, &body)?;
         }
         Ok(())
@@ -77,8 +74,21 @@ impl CheckRun<'_> {
         }
     }
 
-    fn output(&self, annotations: &[Value]) -> Value {
-        json!({ "title": self.title, "summary": self.summary, "annotations": annotations })
+    /// `hidden` annotations are beyond what a check run shows.
+    fn output(&self, annotations: &[Value], hidden: usize) -> Value {
+        let more = match hidden {
+            0 => String::new(),
+            _ => format!(
+                "
+{hidden} more annotations: see the JSON report.
+"
+            ),
+        };
+        json!({
+            "title": self.title,
+            "summary": format!("{}{more}", self.summary),
+            "annotations": annotations,
+        })
     }
 }
 
@@ -103,6 +113,26 @@ fn annotation(remark: &Remark) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn annotations_beyond_the_most_are_counted() {
+        let head = "ce587453ced02b1526dfb4cb910479d431683101".parse().unwrap();
+        let run = CheckRun {
+            name: String::new(),
+            head: &head,
+            verdict: None,
+            title: "t".to_owned(),
+            summary: "s".to_owned(),
+            remarks: &[],
+            details_url: None,
+            external_id: "",
+        };
+        assert_eq!(run.output(&[], 0)["summary"], "s");
+        assert_eq!(
+            run.output(&[], 7)["summary"],
+            "s\n7 more annotations: see the JSON report.\n"
+        );
+    }
 
     #[test]
     fn an_inconclusive_run_is_neutral_and_one_without_a_verdict_fails() {

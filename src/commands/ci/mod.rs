@@ -107,7 +107,10 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Outcome {
         .map_err(CommandError::from)
         .and_then(|()| judge(args, &event, &publisher, printer));
     match judged {
-        Ok(Judged::Share(outcome)) => outcome,
+        Ok(Judged::Share(outcome)) => {
+            publisher.share(outcome.status);
+            outcome
+        }
         Ok(Judged::Whole(whole)) => {
             let banners = whole.governing.banners(&whole.report);
             let status = publisher.publish(&Request {

@@ -359,14 +359,6 @@ impl<'a> Publisher<'a> {
     }
 
     fn outputs(&self, request: &Request<'_>, status: ExitStatus, url: String) {
-        let Some(path) = self
-            .runner
-            .github_output
-            .as_deref()
-            .filter(|path| !path.is_empty())
-        else {
-            return;
-        };
         let (fail, warn) = request.subject.counts();
         let report_path = request
             .report_path
@@ -375,7 +367,7 @@ impl<'a> Publisher<'a> {
             .subject
             .verdict()
             .map_or("", crate::verdict::Verdict::as_str);
-        let values = [
+        self.write_outputs(&[
             ("verdict", verdict.to_owned()),
             ("exit-code", status.code().to_string()),
             ("fail-count", fail.to_string()),
@@ -383,8 +375,25 @@ impl<'a> Publisher<'a> {
             ("report-path", report_path.unwrap_or_default()),
             ("comment-url", url),
             ("policy-changed", request.policy_changed.to_string()),
-        ];
-        if let Err(error) = outputs::write(Path::new(path), &values) {
+        ]);
+    }
+
+    /// Of a share there is only the exit code: `merge` gives the verdict.
+    pub(super) fn share(&self, status: ExitStatus) {
+        self.write_outputs(&[
+            ("verdict", String::new()),
+            ("exit-code", status.code().to_string()),
+        ]);
+    }
+
+    fn write_outputs(&self, values: &[(&str, String)]) {
+        let path = self
+            .runner
+            .github_output
+            .as_deref()
+            .filter(|path| !path.is_empty());
+        let Some(path) = path else { return };
+        if let Err(error) = outputs::write(Path::new(path), values) {
             self.fail("the step's outputs", &chain(&error));
         }
     }

@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 const HEADING: &str = "### ";
 /// Of an error that a comment shows; the log has all of it.
 const MOST_LINES: usize = 40;
-const MOST_COLUMNS: usize = 160;
+const MOST_COLUMNS: usize = 400;
 
 pub(in crate::commands) enum Subject<'a> {
     Judged {

@@ -340,3 +340,31 @@ fn two_programs_at_the_same_time_leave_the_comment_of_the_later_run() {
         "{body}"
     );
 }
+
+#[test]
+fn a_server_of_ones_own_and_a_proxy_are_reached() {
+    let mut job = Job::new();
+    let server = format!("{}/api/v3", job.github.url());
+    job.ci("broken", &[("GITHUB_API_URL", &server)]).expect(1);
+    assert!(
+        job.github
+            .requests()
+            .iter()
+            .all(|request| request.contains(" /api/v3/repos/octo/"))
+    );
+    job.github.comment();
+    let proxy = job.github.url();
+    let inputs = [
+        ("GITHUB_API_URL", "http://github.internal.example"),
+        ("HTTP_PROXY", &proxy),
+    ];
+    job.ci("tuned", &inputs).expect(0);
+    says(&job, "pass: ");
+    let requests = job.github.requests();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.contains(" http://github.internal.example/repos/")),
+        "{requests:?}"
+    );
+}

@@ -227,3 +227,16 @@ fn a_check_run_carries_the_verdict_of_the_head() {
         left.ran.stderr
     );
 }
+
+#[test]
+fn a_share_has_an_exit_code_and_no_verdict() {
+    let mut job = Job::new();
+    let inputs = [
+        ("TUNEGATE_SHARD", "1/2"),
+        ("TUNEGATE_EMIT", "part=part.json"),
+    ];
+    let left = job.ci("tuned", &inputs).expect(0);
+    assert_eq!(left.output("verdict"), "");
+    assert_eq!(job.github.requests(), [""; 0]);
+    assert!(job.pair.path("part.json").exists());
+}

@@ -199,7 +199,10 @@ fn answer(state: &Mutex<State>, request: &Request) -> Reply {
 fn act(state: &Mutex<State>, request: &Request) -> Reply {
     let mut state = state.lock().unwrap();
     let body: Value = serde_json::from_str(&request.body).unwrap_or(Value::Null);
-    let path: Vec<&str> = request.path().trim_start_matches('/').split('/').collect();
+    // A server of one's own has a path before the routes, and a proxy is told the whole address.
+    let whole = request.path();
+    let start = whole.find("/repos/").unwrap_or(0);
+    let path: Vec<&str> = whole[start..].trim_start_matches('/').split('/').collect();
     let ["repos", "octo", "demo", rest @ ..] = &path[..] else {
         return problem(404, "Not Found");
     };
