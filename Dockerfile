@@ -1,22 +1,21 @@
-# Two stages: build with the toolchain, run with nothing but the program and OpenBLAS.
+# Two stages: build with the toolchain; run with nothing but the program, certificates and an empty /tmp.
 ARG BUILD_IMAGE=rust:1-bookworm
-ARG RUN_IMAGE=debian:bookworm-slim
 
 FROM ${BUILD_IMAGE} AS build
-RUN apt-get update \
- && apt-get install -y --no-install-recommends build-essential pkg-config libopenblas-dev \
- && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bin tunegate
+RUN program=$(scripts/build-static) \
+ && mkdir -p /out/usr/local/bin /out/etc/ssl/certs /out/tmp /out/work \
+ && chmod 1777 /out/tmp \
+ && cp "$program" /out/usr/local/bin/tunegate \
+ && apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates \
+ && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
 
-FROM ${RUN_IMAGE}
-RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates libopenblas0-pthread \
- && rm -rf /var/lib/apt/lists/* \
- && useradd --create-home --uid 10001 tunegate
-COPY --from=build /src/target/release/tunegate /usr/local/bin/tunegate
-USER tunegate
+FROM scratch
+COPY --from=build /out/ /
+ENV PATH=/usr/local/bin SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+USER 10001:10001
 WORKDIR /work
 ENTRYPOINT ["tunegate"]
 CMD ["--help"]

@@ -140,7 +140,7 @@ impl CommandError {
                 "fetch the base again, and compare its size and digest with the source".to_owned(),
             ),
             Self::NoBase { .. } => {
-                Some("pass `--base REF`, or add `[base] ref = \"...\"` to the policy".to_owned())
+                Some("pass `--base REF`, or add `ref` under `[base]` to the policy".to_owned())
             }
             Self::OtherBase { .. } => {
                 Some("leave out `--base`, or change `[base] ref` in the policy".to_owned())

@@ -9,6 +9,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod action;
 mod adapter;
 mod architecture;
 mod cache;

@@ -10,7 +10,7 @@ use crate::support::tiny::{KEY, TinyCheckpoint};
 use crate::support::{repository, repository_text};
 
 /// Inputs that no flag reads: where to run, and what.
-const NOT_FLAGS: [&str; 2] = ["working-directory", "binary"];
+const NOT_FLAGS: [&str; 4] = ["working-directory", "binary", "version", "history"];
 
 /// Keys of a block of `action.yml`, two spaces in.
 fn keys(block: &str) -> Vec<String> {
@@ -37,7 +37,7 @@ fn environment() -> BTreeMap<String, String> {
 
 #[test]
 fn every_input_reaches_the_flag_of_its_name() {
-    let help = run(&["check", "--help"]).expect_code(0).stdout;
+    let help = run(&["ci", "--help"]).expect_code(0).stdout;
     let environment = environment();
     let inputs = keys("inputs");
     assert!(inputs.len() > 4, "{inputs:?}");
@@ -48,19 +48,16 @@ fn every_input_reaches_the_flag_of_its_name() {
         let variable = format!("TUNEGATE_{}", input.to_uppercase().replace('-', "_"));
         assert_eq!(environment.get(input), Some(&variable), "{input}");
         assert!(
-            help.contains(&format!("[env: {variable}=")),
+            help.contains(&format!("[env: {variable}")),
             "{variable}:\n{help}"
         );
         assert!(help.contains(&format!("--{input}")), "{input}");
     }
     for input in environment.keys() {
-        assert!(inputs.contains(input), "`{input}` is used and not declared");
-    }
-    let text = repository_text("action.yml");
-    for input in NOT_FLAGS {
+        let input = input.split(' ').next().unwrap().to_owned();
         assert!(
-            text.contains(&format!("inputs.{input} ")),
-            "{input} is not used"
+            inputs.contains(&input),
+            "`{input}` is used and not declared"
         );
     }
 }
@@ -79,10 +76,16 @@ fn step(pair: &Pair, environment: &[(&str, &str)]) -> Step {
     let summary = pair.file("github-summary", "# Earlier\n");
     let mut command = Command::new("bash");
     command
-        .arg(repository("scripts/action-check"))
+        .arg(repository("scripts/action-run"))
         .current_dir(pair.path(""))
         .env_remove("NO_COLOR")
+        .env_remove("GITHUB_TOKEN")
         .env("CI", "true")
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "workflow_dispatch")
+        .env("GITHUB_REPOSITORY", "octo/demo")
+        .env("GITHUB_SHA", "0123456789012345678901234567890123456789")
+        .env("GITHUB_WORKSPACE", pair.path(""))
         .env("RUNNER_TEMP", pair.path("runner"))
         .env("GITHUB_OUTPUT", &outputs)
         .env("GITHUB_STEP_SUMMARY", &summary)
@@ -93,17 +96,45 @@ fn step(pair: &Pair, environment: &[(&str, &str)]) -> Step {
         .env("TUNEGATE_POLICY", "default")
         .env("TUNEGATE_EMIT", "")
         .env("TUNEGATE_ADVISORY", "false")
+        .env("TUNEGATE_POLICY_REF", "auto")
+        .env("TUNEGATE_COMMENT", "auto")
+        .env("TUNEGATE_COMMENT_KEY", "")
+        .env("TUNEGATE_CHECK_RUN", "false")
+        .env("TUNEGATE_ANNOTATIONS", "true")
+        .env("TUNEGATE_SUMMARY", "true")
+        .env("TUNEGATE_HISTORY", "")
+        .env("TUNEGATE_CACHE", "")
+        .env("TUNEGATE_SHARD", "")
+        .env("TUNEGATE_REPORT_ERRORS", "warn")
+        .env("TUNEGATE_TOKEN", "")
         .envs(environment.iter().copied());
     let ran = Ran::of(&mut command);
     let text = fs::read_to_string(&pair.path("github-output")).unwrap();
-    let pairs = text.lines().map(|line| line.split_once('=').unwrap());
     Step {
         ran,
-        outputs: pairs
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
+        outputs: read_outputs(&text),
         summary: fs::read_to_string(&pair.path("github-summary")).unwrap(),
     }
+}
+
+/// As the runner reads them: `name=value`, or `name<<delimiter` and lines up to the delimiter.
+fn read_outputs(text: &str) -> BTreeMap<String, String> {
+    let mut lines = text.lines();
+    let mut outputs = BTreeMap::new();
+    while let Some(line) = lines.next() {
+        let (name, value) = if let Some((name, delimiter)) = line.split_once("<<") {
+            let value: Vec<&str> = lines
+                .by_ref()
+                .take_while(|line| *line != delimiter)
+                .collect();
+            (name, value.join("\n"))
+        } else {
+            let (name, value) = line.split_once('=').unwrap();
+            (name, value.to_owned())
+        };
+        outputs.insert(name.to_owned(), value);
+    }
+    outputs
 }
 
 fn base() -> TinyCheckpoint {
@@ -128,7 +159,8 @@ impl Step {
             self.ran.stdout, self.ran.stderr
         );
         assert_eq!(self.outputs["exit-code"], code.to_string());
-        assert_eq!(self.outputs.get("verdict").map(String::as_str), verdict);
+        let found = self.outputs.get("verdict").map(String::as_str);
+        assert_eq!(found.filter(|text| !text.is_empty()), verdict);
         assert_eq!(self.outputs["earlier"], "1");
         assert!(self.summary.starts_with("# Earlier\n"));
     }
@@ -171,10 +203,19 @@ fn a_broken_input_gives_no_verdict_and_no_report_of_an_earlier_run() {
     ] {
         let step = step(&pair, broken);
         step.ends(2, None);
-        assert!(!step.outputs.contains_key("report-path"));
-        assert_eq!(step.summary, "# Earlier\n");
+        let report = step.outputs.get("report-path");
+        assert!(report.is_none_or(String::is_empty), "{report:?}");
+        let said = step.summary.lines().nth(1).unwrap_or_default();
+        assert!(said.contains("no verdict"), "{}", step.summary);
         assert!(step.ran.stderr.contains("error:"), "{}", step.ran.stderr);
     }
+}
+
+#[test]
+fn an_input_that_nothing_reads_yet_stops_the_step() {
+    let step = step(&good(), &[("TUNEGATE_HISTORY", "runs.sqlite")]);
+    step.ends(2, None);
+    assert!(step.ran.stdout.contains("history"), "{}", step.ran.stdout);
 }
 
 #[test]
