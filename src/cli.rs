@@ -350,7 +350,7 @@ pub struct PublishArgs {
     /// Name of this gate, where a repository has several; default: workflow and job
     #[arg(long, value_name = "NAME", env = "TUNEGATE_COMMENT_KEY")]
     pub comment_key: Option<String>,
-    /// Login that the token writes as, where it is not github-actions[bot]
+    /// Login that the token writes as, where it is not that of GitHub Actions
     #[arg(long, value_name = "LOGIN", env = "TUNEGATE_BOT_LOGIN")]
     pub bot_login: Option<String>,
     /// Also create a check run
