@@ -1,6 +1,7 @@
 //! The documentation and the Action say what the program does.
 
 mod action;
+mod install;
 
 use std::collections::BTreeMap;
 

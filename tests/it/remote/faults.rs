@@ -315,5 +315,10 @@ fn a_server_that_is_not_there_is_no_verdict() {
         crate::support::cmd::Ran::of(hub.command(&args).env("HF_ENDPOINT", "http://127.0.0.1:1"));
     let ran = ran.expect_code(2);
     assert!(ran.stderr.contains("hf://acme/base"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("at http://127.0.0.1:1"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("network"), "{}", ran.stderr);
 }

@@ -134,7 +134,12 @@ async fn ask(
     let network = |error: reqwest::Error| {
         let error = RemoteError::Network {
             location: location.to_owned(),
-            reason: innermost(&error),
+            // The endpoint is a setting, which may be the mistake.
+            reason: format!(
+                "{} at {}",
+                innermost(&error),
+                url.origin().ascii_serialization()
+            ),
         };
         (error, Some(Duration::ZERO))
     };
