@@ -165,7 +165,7 @@ pub struct RemoteArgs {
     #[arg(long, env = "TUNEGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub offline: bool,
     /// Keep remote files whole in this folder, and read them there
-    #[arg(long, value_name = "DIR", env = "TUNEGATE_DOWNLOAD")]
+    #[arg(long, value_name = "DIR", env = "TUNEGATE_DOWNLOAD", value_parser = maybe_empty_path())]
     pub download: Option<PathBuf>,
     /// Give up, with exit code 2, when the run has not read everything after this time, such as 30m
     #[arg(long, value_name = "DURATION", env = "TUNEGATE_DEADLINE")]

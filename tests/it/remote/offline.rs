@@ -1,6 +1,6 @@
 //! The cache of the Python client, with and without a network.
 
-use crate::support::cmd::Ran;
+use crate::support::cmd::{Pair, Ran};
 use crate::support::hub::Hub;
 use crate::support::tiny::TinyCheckpoint;
 
@@ -145,4 +145,13 @@ fn other_places_are_not_read_offline() {
         .display()
         .to_string();
     hub.run(&["scan", &local, "--offline"]).expect_code(0);
+}
+
+#[test]
+fn an_empty_folder_for_downloads_is_none() {
+    let (base, tuned) = (TinyCheckpoint::model(), TinyCheckpoint::model().tuned(0.02));
+    let pair = Pair::new(&base, &tuned);
+    let mut command = pair.command(&[]);
+    let ran = Ran::of(command.env("TUNEGATE_DOWNLOAD", ""));
+    ran.expect_code(0);
 }
