@@ -2,6 +2,7 @@
 //! the two, and the facts that need no statistics.
 
 mod adapter;
+mod baseline;
 mod config;
 mod drift;
 mod entries;
@@ -26,6 +27,7 @@ use crate::num::Finite;
 use crate::spectrum::Phase;
 use crate::spectrum::metric::{Metric, MetricTable};
 
+pub use baseline::{Baseline, BaselineRun, BaselineRuns, LeftOut, Levels, RunLayer};
 pub use error::CompareError;
 pub use part::{Part, PartError, Shard};
 pub use run::{Compared, Options, compare_part};

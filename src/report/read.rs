@@ -191,6 +191,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
             findings,
             aggregates: summary.aggregates,
             undefined: undefined.collect(),
+            trend: None,
         },
         comparison: Comparison {
             base: identity(base),

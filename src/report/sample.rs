@@ -184,6 +184,7 @@ fn report(
                 selected: 4,
                 undefined: 1,
             }],
+            trend: None,
         },
         policy: PolicyIdentity {
             name: "gate".to_owned(),

@@ -7,16 +7,26 @@ use jiff::civil::Date;
 
 use super::{Finding, Judgement, Verdict, aggregate, hygiene, rules, waive};
 use crate::code::{FindingCode, Level};
-use crate::compare::Comparison;
+use crate::compare::{Baseline, Comparison};
 use crate::layer::LayerName;
 use crate::num::Finite;
 use crate::policy::Policy;
 
-/// Judges what was compared against the policy as of `today`.
+/// Judges what was compared against the policy as of `today`, without earlier runs.
+pub fn judge(comparison: &Comparison, policy: &Policy, today: Date) -> Judgement {
+    judge_against(comparison, None, policy, today)
+}
+
+/// Judges what was compared against the policy as of `today`, and against earlier runs.
 ///
 /// The verdict is the worst of: `Fail` where a finding is at level fail, `Inconclusive` where less
 /// of the model was compared than the policy asks, `Warn` where a finding is at level warn.
-pub fn judge(comparison: &Comparison, policy: &Policy, today: Date) -> Judgement {
+pub fn judge_against(
+    comparison: &Comparison,
+    _baseline: Option<&Baseline>,
+    policy: &Policy,
+    today: Date,
+) -> Judgement {
     let mut findings = hygiene::findings(comparison, policy);
     let outcome = rules::evaluate(comparison, policy);
     findings.extend(outcome.findings);
@@ -41,6 +51,7 @@ pub fn judge(comparison: &Comparison, policy: &Policy, today: Date) -> Judgement
         findings,
         aggregates: aggregate::of_body(comparison),
         undefined: outcome.undefined,
+        trend: None,
     }
 }
 

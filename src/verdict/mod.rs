@@ -6,6 +6,7 @@ mod judge;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod trend;
 mod waive;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,8 @@ use crate::num::Finite;
 use crate::policy::Origin;
 use crate::spectrum::metric::Metric;
 
-pub use judge::judge;
+pub use judge::{judge, judge_against};
+pub use trend::{Series, Trend, TrendPoint};
 
 /// Ordered by precedence: `Fail` > `Inconclusive` > `Warn` > `Pass`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -125,4 +127,6 @@ pub struct Judgement {
     /// Means and medians over the matrices of the body, by name (`mean_alpha`).
     pub aggregates: BTreeMap<String, Finite>,
     pub undefined: Vec<UndefinedCount>,
+    /// Where there was a history to judge against.
+    pub trend: Option<Trend>,
 }

@@ -1,0 +1,1 @@
+//! Judged runs over time. No SQL type leaves this module.

@@ -1,0 +1,1 @@
+//! The checkpoints of one training run: spectral flow, abrupt changes and phases.
