@@ -6,6 +6,7 @@ pub(crate) mod github;
 pub(crate) mod hub;
 pub(crate) mod random;
 pub(crate) mod server;
+pub(crate) mod shapes;
 pub(crate) mod spectrum;
 pub(crate) mod store;
 pub(crate) mod tiny;
