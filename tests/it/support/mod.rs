@@ -1,5 +1,6 @@
 //! What the tests share: tiny checkpoints, and the program with its report.
 
+pub(crate) mod act;
 pub(crate) mod cmd;
 pub(crate) mod dtype;
 pub(crate) mod github;
