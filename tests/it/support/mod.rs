@@ -5,6 +5,7 @@ pub(crate) mod cmd;
 pub(crate) mod dtype;
 pub(crate) mod github;
 pub(crate) mod hub;
+pub(crate) mod prism;
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod shapes;
