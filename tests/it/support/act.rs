@@ -188,8 +188,9 @@ impl Runner {
     }
 
     /// What the examples use, and where it lies on this machine.
-    fn actions(&self) -> [(&'static str, PathBuf); 4] {
+    fn actions(&self) -> [(&'static str, PathBuf); 5] {
         [
+            ("actions/cache@v5", repository("tests/actions/cache")),
             ("tunegate/tunegate@v0.1.0", self.path("action")),
             (
                 "actions/upload-artifact@v7",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{gate, replaced, runner, with};
+use super::{example, gate, replaced, runner, with};
 use crate::support::act::policy;
 use crate::support::github::BASE;
 
@@ -181,4 +181,25 @@ fn an_input_that_the_program_does_not_take_closes_the_gate() {
         "{errors:?}"
     );
     assert!(ran.text().contains("sometimes"), "{}", ran.text());
+}
+
+#[test]
+fn a_nightly_run_judges_what_the_schedule_names() {
+    let Some(mut runner) = runner() else { return };
+    let text = example("cron:");
+    let text = replaced(&text, "hf://org/base@0123abcd", "base");
+    let text = replaced(&text, "s3://models/nightly/latest", "${{ env.TUNED }}");
+    let cache = "          cache: .tunegate-cache\n";
+    let program = format!("{cache}          binary: ${{{{ env.PROGRAM }}}}\n");
+    runner.workflow("nightly", &replaced(&text, cache, &program));
+    runner.write("repo/policies/nightly.toml", &policy(0.5));
+    let payload = json!({ "schedule": "17 3 * * *" });
+    for (tuned, verdict, code) in [("tuned", "pass", 0), ("broken", "fail", 1)] {
+        runner.environment = vec![("TUNED".to_owned(), tuned.to_owned())];
+        let ran = runner
+            .run("nightly", "schedule", &payload)
+            .expect_code(code);
+        let expected = format!("{verdict}: ");
+        assert!(ran.summary().contains(&expected), "{}", ran.text());
+    }
 }
