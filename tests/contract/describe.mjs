@@ -3,7 +3,7 @@
 //   npm install --no-save @octokit/openapi@23.0.2        (385 MB; only here)
 //   node tests/contract/describe.mjs node_modules/@octokit/openapi tests/contract
 //
-// What is taken away says nothing about what is valid: texts, examples, GitHub's own extensions. What is added is
+// What is taken away says nothing about what is valid: texts, whole examples, GitHub's own extensions. What is added is
 // said below.
 import fs from "node:fs";
 import path from "node:path";
@@ -31,7 +31,7 @@ const OPERATIONS = [
 const RECOMMENDED = "application/vnd.github+json";
 
 // Keys that validate nothing, where they are not names of properties.
-const TEXTS = new Set(["description", "summary", "title", "example", "examples", "externalDocs", "tags", "operationId"]);
+const TEXTS = new Set(["description", "summary", "title", "examples", "externalDocs", "tags", "operationId"]);
 
 function bare(node, namesProperties = false) {
   if (Array.isArray(node)) return node.map((item) => bare(item));
@@ -40,7 +40,7 @@ function bare(node, namesProperties = false) {
   return Object.fromEntries(
     kept.map(([key, value]) => {
       // The values of these are data, and the keys of `properties` are the API's own words.
-      if (["enum", "default", "required"].includes(key) && !namesProperties) return [key, value];
+      if (["enum", "default", "example", "required"].includes(key) && !namesProperties) return [key, value];
       return [key, bare(value, key === "properties" && !namesProperties)];
     }),
   );
