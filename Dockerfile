@@ -4,13 +4,7 @@ ARG BUILD_IMAGE=rust:1-bookworm
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY . .
-RUN program=$(scripts/build-static) \
- && mkdir -p /out/usr/local/bin /out/etc/ssl/certs /out/tmp /out/work \
- && chmod 1777 /out/tmp \
- && cp "$program" /out/usr/local/bin/tunegate \
- && apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates \
- && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
+RUN scripts/image-root /out
 
 FROM scratch
 COPY --from=build /out/ /

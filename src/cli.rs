@@ -168,8 +168,8 @@ pub struct RemoteArgs {
     #[arg(long, value_name = "DIR", env = "TUNEGATE_DOWNLOAD", value_parser = maybe_empty_path())]
     pub download: Option<PathBuf>,
     /// Give up, with exit code 2, when the run has not read everything after this time, such as 30m
-    #[arg(long, value_name = "DURATION", env = "TUNEGATE_DEADLINE")]
-    pub deadline: Option<TimeLimit>,
+    #[arg(long, value_name = "DURATION", env = "TUNEGATE_DEADLINE", value_parser = maybe_empty_limit, default_value = "", hide_default_value = true)]
+    pub deadline: MaybeLimit,
     /// On GitHub Actions, exchange the job's identity for a token of the Hub with access to this
     /// repository or user (a trusted publisher there), instead of HF_TOKEN
     #[arg(long, value_name = "OWNER/NAME|USER", env = "TUNEGATE_HUB_OIDC")]
@@ -179,6 +179,17 @@ pub struct RemoteArgs {
 /// An input of the Action that is not set arrives as an empty variable, which means "none".
 fn maybe_empty_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// Under a name of its own: an argument of type `Option` has a value that cannot be "none".
+type MaybeLimit = Option<TimeLimit>;
+
+fn maybe_empty_limit(text: &str) -> Result<MaybeLimit, String> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        text.parse().map(Some)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

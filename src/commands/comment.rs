@@ -67,11 +67,15 @@ fn read(path: &Path) -> Result<Report, CommandError> {
         path: path.to_path_buf(),
         problem,
     };
-    let size = fs::size(path)?;
+    let unreadable = |source: fs::FsError| CiError::NoReport {
+        path: path.to_path_buf(),
+        source,
+    };
+    let size = fs::size(path).map_err(unreadable)?;
     if size > LARGEST_REPORT {
         return Err(wrong(format!("it has {size} bytes, more than {LARGEST_REPORT}")).into());
     }
-    let text = fs::read_to_string(path)?;
+    let text = fs::read_to_string(path).map_err(unreadable)?;
     Report::from_json(&text).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
         wrong(format!("{error}{}", cause.unwrap_or_default())).into()

@@ -62,6 +62,12 @@ pub enum CiError {
     },
     #[error("cannot read the report `{}`: {problem}", path.display())]
     Report { path: PathBuf, problem: String },
+    #[error("there is no report at `{}`", path.display())]
+    NoReport {
+        path: PathBuf,
+        #[source]
+        source: fs::FsError,
+    },
     #[error(transparent)]
     GitHub(Box<GitHubError>),
 }
@@ -92,6 +98,11 @@ impl CiError {
             Self::Policy { source, .. } => source.hint()?.to_owned(),
             Self::Report { .. } => {
                 "pass the file that `--format json` or `--emit json=FILE` wrote".to_owned()
+            }
+            Self::NoReport { .. } => {
+                "name it with `--from`; the run that judged must have uploaded the file of its output \
+                `report-path`, and this one downloaded it"
+                    .to_owned()
             }
             Self::GitHub(error) => error.hint()?.to_owned(),
         })

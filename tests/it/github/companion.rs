@@ -6,7 +6,7 @@ use super::setup::{Job, Left};
 use crate::support::github::HEAD;
 
 /// A job started by the end of a fork's run, beside the report of that run.
-fn companion(tuned: &str) -> Job {
+pub(super) fn companion(tuned: &str) -> Job {
     let mut judged = Job::new().of_fork();
     judged.token = false;
     judged.ci(tuned, &[]);
@@ -22,7 +22,7 @@ fn companion(tuned: &str) -> Job {
     job
 }
 
-fn publish(job: &mut Job, inputs: &[(&str, &str)]) -> Left {
+pub(super) fn publish(job: &mut Job, inputs: &[(&str, &str)]) -> Left {
     let mut command = job.command("comment");
     command.args(["--from", "tunegate-report.json"]);
     for (name, value) in inputs {
@@ -118,7 +118,7 @@ fn hostile_names_in_a_report_do_nothing() {
 fn a_token_that_may_not_write_is_said_and_fails_where_asked() {
     let mut job = companion("broken");
     job.github.pull(7, HEAD, "mona/demo", "patch/1");
-    job.github.read_only();
+    job.github.read_only(true);
     let left = publish(&mut job, &[]);
     assert_eq!(left.ran.code, 0);
     assert!(
@@ -140,4 +140,16 @@ fn in_the_run_of_a_pull_request_the_report_is_published_there() {
     job.ci("broken", &[("TUNEGATE_COMMENT", "never")]).expect(1);
     publish(&mut job, &[]);
     assert!(!job.github.comment().body.contains("[!NOTE]"));
+}
+
+#[test]
+fn a_report_that_is_not_there_is_said_with_what_to_do() {
+    let mut job = companion("broken");
+    let mut command = job.command("comment");
+    command.args(["--from", "no/such/report.json"]);
+    let left = job.finish(&mut command);
+    assert_eq!((left.ran.code, job.github.requests().len()), (2, 0));
+    for part in ["no report at `no/such/report.json`", "`report-path`"] {
+        assert!(left.ran.stderr.contains(part), "{}", left.ran.stderr);
+    }
 }

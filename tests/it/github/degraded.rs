@@ -29,7 +29,7 @@ fn a_fork_whose_token_may_only_read_gets_one_notice() {
             job = job.of_fork();
         }
         job.payload["sender"]["login"] = sender.into();
-        job.github.read_only();
+        job.github.read_only(true);
         let left = job
             .ci("tuned", &[STRICT, ALWAYS, ("TUNEGATE_CHECK_RUN", "true")])
             .expect(0);
@@ -46,7 +46,7 @@ fn a_fork_whose_token_may_only_read_gets_one_notice() {
 #[test]
 fn a_missing_permission_is_named_and_changes_the_exit_code_only_where_asked() {
     let mut job = Job::new();
-    job.github.read_only();
+    job.github.read_only(true);
     let left = job.ci("tuned", &[ALWAYS]).expect(0);
     let notices = left.commands("notice");
     assert!(
@@ -182,7 +182,7 @@ fn outside_of_actions_nothing_is_published() {
 #[test]
 fn stdout_holds_one_document_whatever_is_said() {
     let mut job = Job::new();
-    job.github.read_only();
+    job.github.read_only(true);
     let mut command = job.command("ci");
     command
         .env("TUNEGATE_BASE", "base")

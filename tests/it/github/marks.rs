@@ -7,7 +7,7 @@ const CHECK_RUN: (&str, &str) = ("TUNEGATE_CHECK_RUN", "true");
 const GATE: (&str, &str) = ("TUNEGATE_POLICY", "gate.toml");
 
 /// A job on a push, whose policy has so many rules that every layer breaks; every rule takes five lines.
-fn job_with_rules(count: usize, id: &str) -> Job {
+pub(super) fn job_with_rules(count: usize, id: &str) -> Job {
     let mut job = Job::new();
     job.event = "push";
     let mut policy = "version = 1\nname = \"gate\"\nextends = \"default\"\n".to_owned();

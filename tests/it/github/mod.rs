@@ -2,6 +2,7 @@
 
 mod comment;
 mod companion;
+mod contract;
 mod degraded;
 mod hub;
 mod marks;

@@ -10,6 +10,8 @@ use crate::support::tiny::{KEY, TinyCheckpoint};
 /// The job of one gate, run again and again.
 pub(crate) struct Job {
     pub(crate) github: GitHub,
+    /// Where the program finds the API, if not at the fake itself.
+    pub(crate) api: Option<String>,
     pub(crate) pair: Pair,
     pub(crate) event: &'static str,
     pub(crate) payload: Value,
@@ -34,6 +36,7 @@ impl Job {
             .write(&pair.path("broken"));
         Self {
             github: GitHub::start(),
+            api: None,
             pair,
             event: "pull_request",
             payload: pull_request("octo/demo"),
@@ -57,6 +60,7 @@ impl Job {
                 program.env_remove(name);
             }
         }
+        let api = self.api.clone().unwrap_or_else(|| self.github.url());
         let file = |name: &str| self.pair.path(name).display().to_string();
         self.pair.file("event.json", &self.payload.to_string());
         program
@@ -66,7 +70,7 @@ impl Job {
             .env("GITHUB_EVENT_NAME", self.event)
             .env("GITHUB_EVENT_PATH", file("event.json"))
             .env("GITHUB_REPOSITORY", "octo/demo")
-            .env("GITHUB_API_URL", self.github.url())
+            .env("GITHUB_API_URL", api)
             .env("GITHUB_SERVER_URL", "https://github.example")
             .env("GITHUB_SHA", "0123456789012345678901234567890123456789")
             .env("GITHUB_RUN_ID", self.run.to_string())

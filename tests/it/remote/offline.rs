@@ -148,10 +148,14 @@ fn other_places_are_not_read_offline() {
 }
 
 #[test]
-fn an_empty_folder_for_downloads_is_none() {
+fn an_empty_folder_for_downloads_and_an_empty_deadline_are_none() {
     let (base, tuned) = (TinyCheckpoint::model(), TinyCheckpoint::model().tuned(0.02));
     let pair = Pair::new(&base, &tuned);
+    for name in ["TUNEGATE_DOWNLOAD", "TUNEGATE_DEADLINE"] {
+        let mut command = pair.command(&[]);
+        Ran::of(command.env(name, "")).expect_code(0);
+    }
     let mut command = pair.command(&[]);
-    let ran = Ran::of(command.env("TUNEGATE_DOWNLOAD", ""));
-    ran.expect_code(0);
+    let ran = Ran::of(command.env("TUNEGATE_DEADLINE", "soon")).expect_code(2);
+    assert!(ran.stderr.contains("expected a duration"), "{}", ran.stderr);
 }

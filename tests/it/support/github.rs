@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::server::{Reply, Request, Server};
+use super::shapes;
 
 pub(crate) const HEAD: &str = "ce587453ced02b1526dfb4cb910479d431683101";
 pub(crate) const BASE: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
@@ -106,12 +107,7 @@ impl GitHub {
     }
 
     pub(crate) fn pull(&self, number: u64, head: &str, repository: &str, branch: &str) {
-        let pull = json!({
-            "number": number,
-            "state": "open",
-            "head": { "sha": head, "ref": branch, "repo": { "full_name": repository } },
-            "base": { "sha": BASE },
-        });
+        let pull = shapes::pull(number, head, repository, branch);
         self.state.lock().unwrap().pulls.push(pull);
     }
 
@@ -121,9 +117,9 @@ impl GitHub {
         self.state.lock().unwrap().faults.push(fault);
     }
 
-    /// The token may read only, as that of a fork.
-    pub(crate) fn read_only(&self) {
-        self.state.lock().unwrap().read_only = true;
+    /// Whether the token may read only, as that of a fork.
+    pub(crate) fn read_only(&self, read_only: bool) {
+        self.state.lock().unwrap().read_only = read_only;
     }
 
     /// Method and path of every request since the last call, without the query.
@@ -215,20 +211,24 @@ fn act(state: &Mutex<State>, request: &Request) -> Reply {
     match (request.method.as_str(), rest) {
         ("GET", ["issues", "7", "comments"]) => page(
             request,
-            &state.comments.iter().map(shown).collect::<Vec<_>>(),
+            &state
+                .comments
+                .iter()
+                .map(shapes::comment)
+                .collect::<Vec<_>>(),
         ),
         ("POST", ["issues", "7", "comments"]) => {
             let Some(text) = acceptable(&body) else {
                 return problem(422, "Body is too long");
             };
             state.add(text, BOT, "Bot");
-            Reply::new(201, shown(state.comments.last().unwrap()).to_string())
+            json(201, &shapes::comment(state.comments.last().unwrap()))
         }
         (method, ["issues", "comments", id]) => edit(&mut state, method, id, &body),
         ("POST", ["check-runs"]) => create_check_run(&mut state, &body),
         ("PATCH", ["check-runs", id]) => append_annotations(&mut state, id, &body),
         ("GET", ["contents", file @ ..]) => content(&state, request, &file.join("/")),
-        ("GET", ["commits", revision]) => Reply::new(200, json!({ "sha": revision }).to_string()),
+        ("GET", ["commits", revision]) => json(200, &shapes::commit(revision)),
         ("GET", ["pulls"]) => page(request, &state.pulls),
         _ => problem(404, "Not Found"),
     }
@@ -246,7 +246,7 @@ fn edit(state: &mut State, method: &str, id: &str, body: &Value) -> Reply {
                 return problem(422, "Body is too long");
             };
             text.clone_into(&mut state.comments[at].body);
-            Reply::new(200, shown(&state.comments[at]).to_string())
+            json(200, &shapes::comment(&state.comments[at]))
         }
         "DELETE" => {
             state.comments.remove(at);
@@ -270,7 +270,7 @@ fn create_check_run(state: &mut State, body: &Value) -> Reply {
         return problem(422, "Validation Failed");
     }
     state.check_runs.push(body.clone());
-    Reply::new(201, json!({ "id": state.check_runs.len() }).to_string())
+    json(201, &shapes::check_run(state.check_runs.len(), body))
 }
 
 fn append_annotations(state: &mut State, id: &str, body: &Value) -> Reply {
@@ -284,7 +284,7 @@ fn append_annotations(state: &mut State, id: &str, body: &Value) -> Reply {
         .as_array_mut()
         .unwrap();
     known.extend(more);
-    Reply::new(200, json!({ "id": at + 1 }).to_string())
+    json(200, &shapes::check_run(at + 1, &state.check_runs[at]))
 }
 
 fn content(state: &State, request: &Request, path: &str) -> Reply {
@@ -294,8 +294,7 @@ fn content(state: &State, request: &Request, path: &str) -> Reply {
         Some(text) => {
             let mut lines = BASE64_STANDARD.encode(text);
             lines.insert(lines.len() / 2, '\n');
-            let body = json!({ "type": "file", "encoding": "base64", "content": lines });
-            Reply::new(200, body.to_string())
+            json(200, &shapes::content(path, text.len(), &lines))
         }
     }
 }
@@ -313,7 +312,7 @@ fn page(request: &Request, items: &[Value]) -> Reply {
         |name: &str, usual: usize| query(request, name).map_or(usual, |text| text.parse().unwrap());
     let (size, page) = (number("per_page", 30).min(100), number("page", 1));
     let shown: Vec<&Value> = items.iter().skip((page - 1) * size).take(size).collect();
-    let reply = Reply::new(200, json!(shown).to_string());
+    let reply = json(200, &json!(shown));
     if page * size < items.len() {
         // A link that leads elsewhere: whoever follows it is found out.
         reply.with("Link", "<http://192.0.2.1/next>; rel=\"next\"")
@@ -322,22 +321,10 @@ fn page(request: &Request, items: &[Value]) -> Reply {
     }
 }
 
-fn shown(comment: &Comment) -> Value {
-    let Comment {
-        id,
-        body,
-        login,
-        kind,
-    } = comment;
-    let user = (!login.is_empty()).then(|| json!({ "login": login, "type": kind }));
-    json!({
-        "id": id,
-        "body": body,
-        "html_url": format!("https://github.example/octo/demo/pull/7#issuecomment-{id}"),
-        "user": user,
-    })
+fn json(status: u16, body: &Value) -> Reply {
+    Reply::new(status, body.to_string()).with("Content-Type", "application/json; charset=utf-8")
 }
 
 pub(crate) fn problem(status: u16, message: &str) -> Reply {
-    Reply::new(status, json!({ "message": message }).to_string())
+    json(status, &shapes::problem(status, message))
 }

@@ -1,11 +1,14 @@
 //! What the tests share: tiny checkpoints, and the program with its report.
 
+pub(crate) mod act;
 pub(crate) mod cmd;
 pub(crate) mod dtype;
 pub(crate) mod github;
 pub(crate) mod hub;
+pub(crate) mod prism;
 pub(crate) mod random;
 pub(crate) mod server;
+pub(crate) mod shapes;
 pub(crate) mod spectrum;
 pub(crate) mod store;
 pub(crate) mod tiny;
