@@ -58,6 +58,10 @@ pub struct Group {
 
 /// The table of the worst findings.
 #[derive(Debug, Clone, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question that a template asks about a column"
+)]
 pub struct Worst {
     pub shown: Vec<Row>,
     pub hidden: usize,
