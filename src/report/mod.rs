@@ -27,6 +27,7 @@ pub mod human;
 pub mod json;
 pub mod markdown;
 pub mod number;
+mod profile;
 mod read;
 mod roles;
 pub mod scan;

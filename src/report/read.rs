@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::profile::Profiles;
 use super::{PolicyIdentity, Report, json};
 use crate::code::{FindingCode, Level};
 use crate::compare::{
@@ -28,6 +29,8 @@ pub enum ReadError {
     Schema { found: u32 },
     #[error("its verdict is `{}`, which its findings do not give", .verdict.as_str())]
     Verdict { verdict: Verdict },
+    #[error("the profile of layer `{layer}` is not that of a spectrum")]
+    Profile { layer: String },
     #[error("it holds `{text}` where {expected} is expected")]
     Value {
         text: String,
@@ -140,11 +143,11 @@ struct Layer {
     #[serde(default)]
     identical: bool,
     quantisation_error: Option<f64>,
+    profile: Option<Profiles>,
 }
 
 impl Report {
-    /// Reads what [`json::render`] wrote. The profiles of the spectra are not in the document, so the
-    /// report has no sparklines.
+    /// Reads what [`json::render`] wrote. The facts behind the findings are not in the document.
     ///
     /// # Errors
     /// Where the document is not one of this schema, or contradicts itself.
@@ -196,7 +199,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
         comparison: Comparison {
             base: identity(base),
             tuned: identity(tuned),
-            layers: layers.into_iter().map(layer).collect(),
+            layers: layers.into_iter().map(layer).collect::<Result<_, _>>()?,
             facts: Vec::new(),
             coverage: Coverage {
                 compared: coverage.compared,
@@ -302,11 +305,16 @@ fn words(text: String) -> Result<String, ReadError> {
     }
 }
 
-fn layer(document: Layer) -> LayerComparison {
+fn layer(document: Layer) -> Result<LayerComparison, ReadError> {
+    let profiles = document.profile.unwrap_or_default();
+    let Some([base_profile, tuned_profile]) = profiles.read() else {
+        let layer = super::escape::terminal(&document.name);
+        return Err(ReadError::Profile { layer });
+    };
     let base_dtype = document
         .base_dtype
         .unwrap_or_else(|| document.dtype.clone());
-    LayerComparison {
+    Ok(LayerComparison {
         name: LayerName::new(document.name),
         kind: document.kind,
         role: document.role,
@@ -316,19 +324,19 @@ fn layer(document: Layer) -> LayerComparison {
         shape: document.shape,
         base_dtype,
         tuned_dtype: document.dtype,
-        base: metrics(&document.base),
-        tuned: metrics(&document.tuned),
+        base: metrics(&document.base, base_profile),
+        tuned: metrics(&document.tuned, tuned_profile),
         drift: table(&document.drift),
         identical: document.identical,
         quantisation_error: document.quantisation_error.and_then(Finite::new),
-    }
+    })
 }
 
-fn metrics(map: &Map<String, Value>) -> LayerMetrics {
+fn metrics(map: &Map<String, Value>, profile: Vec<f32>) -> LayerMetrics {
     LayerMetrics {
         table: table(map),
         fit: map.get("fit").and_then(Value::as_object).map(table),
-        profile: Vec::new(),
+        profile,
         phase: map
             .get("phase")
             .and_then(|phase| serde_json::from_value(phase.clone()).ok()),
@@ -377,16 +385,29 @@ mod tests {
     }
 
     #[test]
-    fn a_report_read_back_looks_the_same_but_for_the_sparklines() {
+    fn a_report_read_back_looks_the_same() {
         let templates = Templates::new(None).unwrap();
-        let mut report = sample::fail();
-        let read = Report::from_json(&json::render(&report)).unwrap();
-        for layer in &mut report.comparison.layers {
-            layer.base.profile.clear();
-            layer.tuned.profile.clear();
+        for report in [sample::fail(), sample::warn(), sample::inconclusive()] {
+            let read = Report::from_json(&json::render(&report)).unwrap();
+            let expected = markdown::render(&report, &templates).unwrap();
+            assert_eq!(markdown::render(&read, &templates).unwrap(), expected);
         }
-        let expected = markdown::render(&report, &templates).unwrap();
-        assert_eq!(markdown::render(&read, &templates).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_report_without_profiles_is_read_and_a_profile_of_no_spectrum_is_refused() {
+        let layer = |document: &mut Value, profile: Value| {
+            document["layers"][0]["profile"] = profile;
+        };
+        let without = read(|document| layer(document, Value::Null)).unwrap();
+        assert!(without.comparison.layers[0].base.profile.is_empty());
+        let many = vec![1.0; super::super::profile::MOST_POINTS + 1];
+        for base in [serde_json::json!(many), serde_json::json!([1e300])] {
+            let profile = serde_json::json!({ "base": base, "tuned": [1] });
+            let read = read(|document| layer(document, profile));
+            assert!(matches!(read, Err(ReadError::Profile { .. })));
+        }
+        assert!(read(|document| layer(document, serde_json::json!({ "base": "x" }))).is_err());
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use crate::num;
 
+/// Stands for a value that is not finite.
+pub const HOLE: char = '·';
+
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// One block a value, scaled from the smallest to the largest finite value; a value that is not
@@ -13,20 +16,32 @@ pub fn sparkline(values: &[f32]) -> String {
     }
 }
 
-/// Base and tuned spectrum on one scale, each thinned to `columns` blocks: `█▆▃▁ → █▇▃▁`. `None`
-/// where either has no profile.
+/// What a spectrum's picture says where both halves would be drawn alike.
+pub const ALIKE: &str = "no visible change";
+
+/// Base and tuned spectrum on one scale, each thinned to `columns` blocks: `█▆▃▁ → █▇▃▁`, or
+/// [`ALIKE`]. `None` where either has no profile.
+///
+/// The scale ends three quarters down the ranks: the smallest eigenvalues of a square matrix are
+/// decades below the others, and would press all that matters into the upper blocks.
 pub fn change(base: &[f32], tuned: &[f32], columns: usize) -> Option<String> {
     let base = thin(base, columns);
     let tuned = thin(tuned, columns);
-    if base.is_empty() || tuned.is_empty() {
-        return None;
-    }
-    let (low, high) = range(base.iter().chain(&tuned).copied())?;
-    Some(format!(
-        "{} → {}",
-        draw(&base, low, high),
-        draw(&tuned, low, high)
-    ))
+    let lowest = |values: &[f32]| values.get(values.len().saturating_sub(1) * 3 / 4).copied();
+    let low = num::min(f64::from(lowest(&base)?), f64::from(lowest(&tuned)?));
+    let (_, high) = range(base.iter().chain(&tuned).copied())?;
+    let (base, tuned) = (draw(&base, low, high), draw(&tuned, low, high));
+    Some(if base == tuned {
+        ALIKE.to_owned()
+    } else {
+        format!("{base} → {tuned}")
+    })
+}
+
+/// As [`sparkline`], every row on one scale.
+pub fn rows<const COUNT: usize>(rows: [&[f32]; COUNT]) -> [String; COUNT] {
+    let (low, high) = range(rows.into_iter().flatten().copied()).unwrap_or((0.0, 0.0));
+    rows.map(|row| draw(row, low, high))
 }
 
 /// At most `columns` of the values, evenly spaced, both ends kept.
@@ -68,7 +83,7 @@ fn draw(values: &[f32], low: f64, high: f64) -> String {
 )]
 fn block(value: f64, low: f64, high: f64) -> char {
     if !value.is_finite() {
-        return '·';
+        return HOLE;
     }
     let span = high - low;
     let share = if span > 0.0 {
@@ -77,7 +92,7 @@ fn block(value: f64, low: f64, high: f64) -> char {
         0.0
     };
     let level = (share * 7.0).round().clamp(0.0, 7.0) as usize;
-    LEVELS.get(level).copied().unwrap_or('·')
+    LEVELS.get(level).copied().unwrap_or(HOLE)
 }
 
 #[cfg(test)]
@@ -103,10 +118,31 @@ mod tests {
     #[test]
     fn base_and_tuned_share_one_scale() {
         assert_eq!(
-            change(&[2.0, 1.0, 0.0], &[7.0, 1.0, 0.0], 8).unwrap(),
-            "▃▂▁ → █▂▁"
+            change(&[3.0, 2.0, 1.0], &[9.0, 2.0, 1.0], 8).unwrap(),
+            "▂▁▁ → █▁▁"
         );
         assert_eq!(change(&[], &[1.0], 8), None);
+        assert_eq!(rows([&[0.0, f32::NAN], &[7.0, 1.0]]), ["▁·", "█▂"]);
+    }
+
+    #[test]
+    fn what_would_be_drawn_alike_is_said_in_words() {
+        let base: Vec<f32> = (0_u8..16).map(|rank| 3.0 - 0.3 * f32::from(rank)).collect();
+        let mut tuned = base.clone();
+        tuned[3] += 0.001;
+        assert_eq!(change(&base, &tuned, 8).unwrap(), ALIKE);
+        tuned[0] += 1.0;
+        assert!(change(&base, &tuned, 8).unwrap().contains(" → "));
+    }
+
+    #[test]
+    fn a_smallest_eigenvalue_near_zero_does_not_set_the_scale() {
+        let base = [2.0, 1.5, 1.2, 1.0, 0.7, 0.5, 0.2, -14.0];
+        let tuned = [2.6, 1.5, 1.2, 1.0, 0.7, 0.5, 0.2, -14.0];
+        assert_eq!(change(&base, &tuned, 8).unwrap(), "▆▄▃▃▂▁▁▁ → █▄▃▃▂▁▁▁");
+        // A spectrum that breaks off above that rank is seen to.
+        let short = [2.0, 1.5, 1.2, 1.0, -14.0, -14.0, -14.0, -14.0];
+        assert!(change(&base, &short, 8).unwrap().ends_with("▁▁▁▁"));
     }
 
     #[test]

@@ -134,8 +134,14 @@ fn reason(verdict: Verdict, findings: &[Finding], comparison: &Comparison) -> St
 }
 
 /// `alpha-drift on 3 layers, no-op`: codes at `level`, worst first, each with the number of its
-/// layers.
+/// layers. What is said about the checkpoint as a whole and alone is told in full.
 fn summary_of(findings: &[Finding], level: Level) -> String {
+    let mut own = findings.iter().filter(|finding| finding.level == level);
+    if let (Some(finding), None) = (own.next(), own.next())
+        && finding.layer.is_none()
+    {
+        return format!("{}: {}", finding.code, finding.message);
+    }
     let mut counts: Vec<(FindingCode, BTreeSet<&LayerName>)> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.level == level) {
         let known = counts.iter().position(|(code, _)| *code == finding.code);

@@ -245,7 +245,8 @@ impl<'a> Publisher<'a> {
             content: String::new(),
             footer: self.footer(&target.head),
         };
-        let room = COMMENT_LIMIT.saturating_sub(body.text().len());
+        // The report's own line end is left out.
+        let room = (COMMENT_LIMIT + 1).saturating_sub(body.text().len());
         body.content = self.markdown(request, room)?;
         Ok(body)
     }

@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 const HEADING: &str = "### ";
 /// Of an error that a comment shows; the log has all of it.
 const MOST_LINES: usize = 40;
-const MOST_COLUMNS: usize = 400;
+const MOST_COLUMNS: usize = 200;
 
 pub(in crate::commands) enum Subject<'a> {
     Judged {
@@ -130,8 +130,10 @@ fn fenced(text: &str) -> String {
         .lines()
         .take(MOST_LINES)
         .map(|line| {
-            let line: String = line.chars().take(MOST_COLUMNS).collect();
-            terminal(&line).replace('~', "\\u{7e}")
+            let start: String = line.chars().take(MOST_COLUMNS).collect();
+            let shown = terminal(&start).replace('~', "\\u{7e}");
+            // Cut again: what is hidden has become longer.
+            shown.chars().take(MOST_COLUMNS).collect::<String>()
         })
         .collect();
     if lines.is_empty() {
@@ -153,5 +155,9 @@ mod tests {
         assert!(!text.contains('\u{1b}'));
         assert_eq!(fenced(""), "");
         assert!(fenced(&"é\n".repeat(9_000)).len() < 1_000);
+        for wide in ["\u{202e}", "\u{1f600}", "~"] {
+            let lines = format!("{}\n", wide.repeat(9_000)).repeat(90);
+            assert!(fenced(&lines).len() < 40_000);
+        }
     }
 }

@@ -155,12 +155,14 @@ fn push_prose(out: &mut String, text: &str) {
     }
 }
 
-/// Mentions, issue references, addresses and commit ids: GitHub links them outside code spans.
+/// Mentions, issue references, addresses and commit ids, which GitHub links outside code spans; `:names:`
+/// of its pictures, and dollars, which start a formula.
 fn acts_on_github(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     let commit_id =
         |part: &str| part.len() >= 7 && part.chars().all(|character| character.is_ascii_hexdigit());
-    word.contains(['@', '#'])
+    word.contains(['@', '#', '$'])
+        || word.matches(':').count() > 1
         || lower.contains("://")
         || lower.contains("www.")
         || lower.contains("gh-")

@@ -132,6 +132,10 @@ fn prose_keeps_its_code_spans_and_loses_its_references() {
         markdown_text("a | b <i>x</i>"),
         "a &#124; b &#60;i&#62;x&#60;/i&#62;"
     );
+    assert_eq!(
+        markdown_text("costs $5 :fire: in step: two"),
+        "costs `\\u{24}5` `:fire:` in step: two"
+    );
     assert_eq!(markdown_text("`a``b`"), "`a` `b`");
     assert_eq!(markdown_text("one ` only"), "one &#96; only");
     assert_eq!(

@@ -22,13 +22,13 @@ fn a_failure_reads_from_the_verdict_down() {
 
     fail alpha-drift: 1 finding
       layer                                alpha_drift  base  tuned  limit        spectrum
-      model.layers.3.mlp.down_proj.weight  0.41         3.42  3.83   at most 0.3  ▆▅▅▄▃▂▂▁ → █▅▅▄▃▂▂▁
+      model.layers.3.mlp.down_proj.weight  0.41         3.42  3.83   at most 0.3  ▆▅▄▃▂▁▁▁ → █▅▄▃▂▁▁▁
       why   policies/gate.toml:17
       next  lower the learning rate or train for fewer steps
 
     warn alpha-drift: 1 finding
       layer                                alpha_drift  base  tuned  limit        spectrum
-      model.layers.7.mlp.down_proj.weight  0.17         3.42  3.59   at most 0.1  ▇▆▅▅▃▃▂▁ → █▆▅▅▃▃▂▁
+      model.layers.7.mlp.down_proj.weight  0.17         3.42  3.59   at most 0.1  ▇▆▅▄▂▁▁▁ → █▆▅▄▂▁▁▁
       why   policies/gate.toml:17
       next  lower the learning rate or train for fewer steps
 

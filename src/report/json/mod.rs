@@ -16,7 +16,7 @@ use crate::spectrum::metric::MetricTable;
 use crate::verdict::{Finding, FindingLimit, Judgement, Waived};
 
 use super::escape::is_hidden;
-use super::{PolicyIdentity, Report, roles};
+use super::{PolicyIdentity, Report, profile, roles};
 
 /// Number of this document's schema.
 pub const SCHEMA: u32 = 1;
@@ -266,6 +266,9 @@ fn layer(layer: &LayerComparison) -> Value {
     map.insert("base".into(), layer_metrics(base));
     map.insert("tuned".into(), layer_metrics(tuned));
     map.insert("drift".into(), Value::Object(metric_table(drift)));
+    if let Some(profile) = profile::to_json(layer) {
+        map.insert("profile".into(), profile);
+    }
     Value::Object(map)
 }
 

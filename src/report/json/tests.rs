@@ -91,7 +91,8 @@ fn keys_stand_in_the_order_of_the_contract() {
             "identical",
             "base",
             "tuned",
-            "drift"
+            "drift",
+            "profile"
         ]
     );
 }
@@ -168,6 +169,44 @@ fn a_metric_without_a_value_is_null_beside_its_reason() {
         "reasons": {
           "alpha_drift": "failed: alpha of the tuned checkpoint has no value"
         }
+      },
+      "profile": {
+        "base": [
+          3,
+          2.7,
+          2.4,
+          2.1,
+          1.8,
+          1.5,
+          1.2,
+          0.9,
+          0.6,
+          0.3,
+          0,
+          -0.3,
+          -0.6,
+          -0.9,
+          -1.2,
+          -1.5
+        ],
+        "tuned": [
+          3,
+          2.7,
+          2.4,
+          2.1,
+          1.8,
+          1.5,
+          1.2,
+          0.9,
+          0.6,
+          0.3,
+          0,
+          -0.3,
+          -0.6,
+          -0.9,
+          -1.2,
+          -1.5
+        ]
       }
     }
     "#);

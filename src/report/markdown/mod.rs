@@ -13,35 +13,14 @@ use super::view::{Size, Target, View};
 /// Most bytes of a rendering; the rest up to GitHub's limit is for the marker and links around it.
 pub const LIMIT: usize = 60_000;
 
-const LADDER: [Size; 5] = [
-    Size {
-        worst: 8,
-        groups: 100,
-        rows: 1_000,
-        items: 1_000,
-        counts_only: false,
-    },
-    Size {
-        worst: 8,
-        groups: 50,
-        rows: 100,
-        items: 100,
-        counts_only: false,
-    },
-    Size {
-        worst: 8,
-        groups: 20,
-        rows: 20,
-        items: 20,
-        counts_only: false,
-    },
-    Size {
-        worst: 8,
-        groups: 10,
-        rows: 8,
-        items: 10,
-        counts_only: false,
-    },
+const LADDER: [Size; 8] = [
+    detailed(100, 1_000, 1_000),
+    detailed(100, 300, 300),
+    detailed(50, 150, 150),
+    detailed(50, 80, 80),
+    detailed(30, 40, 40),
+    detailed(20, 20, 20),
+    detailed(10, 8, 10),
     Size {
         worst: 3,
         groups: 10,
@@ -50,6 +29,16 @@ const LADDER: [Size; 5] = [
         counts_only: true,
     },
 ];
+
+const fn detailed(groups: usize, rows: usize, items: usize) -> Size {
+    Size {
+        worst: 8,
+        groups,
+        rows,
+        items,
+        counts_only: false,
+    }
+}
 
 /// The comment, at most [`LIMIT`] bytes.
 ///

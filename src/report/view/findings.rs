@@ -1,6 +1,6 @@
 //! Findings as groups of rows, notes and waivers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::code::{FindingCode, Level};
 use crate::compare::LayerComparison;
 use crate::num::Finite;
 use crate::policy::Origin;
-use crate::report::{Report, advice, number, spark};
+use crate::report::{Report, advice, number, profile, spark};
 use crate::verdict::{Finding, Judgement};
 
 use super::{List, Size, Target};
@@ -16,6 +16,8 @@ use super::{List, Size, Target};
 /// Blocks in one half of a spectrum's picture.
 const SPARK_COLUMNS: usize = 8;
 const WHOLE_MODEL: &str = "(whole model)";
+/// Rules that one line of reasons names.
+const ORIGINS: usize = 4;
 
 /// One finding. Empty texts stand for what it does not have.
 #[derive(Debug, Clone, Serialize)]
@@ -47,6 +49,8 @@ pub struct Group {
     pub advice: &'static str,
     /// True where every row has a measured value and a limit; otherwise the messages say more.
     pub measured: bool,
+    /// Whether any row has a value of base or tuned.
+    pub has_values: bool,
     pub rows: List<Row>,
     /// The rows as a text table; terminal only.
     pub table: String,
@@ -54,23 +58,31 @@ pub struct Group {
 
 /// The table of the worst findings.
 #[derive(Debug, Clone, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question that a template asks about a column"
+)]
 pub struct Worst {
     pub shown: Vec<Row>,
     pub hidden: usize,
     /// Whether any row has a value of base or tuned.
     pub has_values: bool,
-    /// Whether any row has a spectrum.
+    /// Whether any row has a limit.
+    pub has_limits: bool,
+    /// Whether any row has a spectrum in which something is to be seen.
     pub has_spectrum: bool,
+    /// Whether there are spectra, and none shows a change.
+    pub spectra_alike: bool,
 }
 
-/// One code and rule, over both levels.
+/// One code, over its rules and both levels.
 #[derive(Debug, Clone, Serialize)]
 pub struct Why {
     pub code: &'static str,
-    pub rule: String,
     pub fail: usize,
     pub warn: usize,
-    pub origin: String,
+    /// Where its rules stand in the policy, those of the worst findings first.
+    pub origins: List<String>,
     pub advice: &'static str,
 }
 
@@ -144,34 +156,42 @@ pub(super) fn worst(groups: &[Group], limit: usize) -> Worst {
         .zip(taken)
         .flat_map(|(group, taken)| group.rows.shown.iter().take(taken).cloned())
         .collect();
+    let has_picture = |row: &Row| !row.spectrum.is_empty() && row.spectrum != spark::ALIKE;
+    let has_spectrum = shown.iter().any(has_picture);
     Worst {
         hidden: total - shown.len(),
-        has_values: shown
-            .iter()
-            .any(|row| !row.base.is_empty() || !row.tuned.is_empty()),
-        has_spectrum: shown.iter().any(|row| !row.spectrum.is_empty()),
+        has_values: shown.iter().any(has_values),
+        has_limits: shown.iter().any(|row| !row.limit.is_empty()),
+        has_spectrum,
+        spectra_alike: !has_spectrum && shown.iter().any(|row| !row.spectrum.is_empty()),
         shown,
     }
 }
 
-/// A rule's failures and warnings share one line: the reason and the next step are the same.
+/// The rules of one code share a line: the next step is the same.
 pub(super) fn why(groups: &[Group]) -> Vec<Why> {
     let mut lines: Vec<Why> = Vec::new();
-    let mut seen: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut origins: BTreeSet<(&str, &str)> = BTreeSet::new();
     for group in groups {
-        let key = (group.code, group.rule.as_str(), group.origin.as_str());
-        let index = *seen.entry(key).or_insert(lines.len());
+        let index = *seen.entry(group.code).or_insert(lines.len());
         if index == lines.len() {
             lines.push(Why {
                 code: group.code,
-                rule: group.rule.clone(),
                 fail: 0,
                 warn: 0,
-                origin: group.origin.clone(),
+                origins: List::cut([], 0),
                 advice: group.advice,
             });
         }
         if let Some(line) = lines.get_mut(index) {
+            if origins.insert((group.code, &group.origin)) {
+                if line.origins.shown.len() < ORIGINS {
+                    line.origins.shown.push(group.origin.clone());
+                } else {
+                    line.origins.hidden += 1;
+                }
+            }
             if group.level == Level::Fail.as_str() {
                 line.fail += group.count;
             } else {
@@ -222,6 +242,11 @@ fn group(
     let measured = findings.iter().all(|finding| {
         finding.metric.is_some() && finding.observed.is_some() && finding.limit.is_some()
     });
+    let rows = findings
+        .iter()
+        .take(size.rows)
+        .map(|finding| row(finding, layers, target));
+    let rows = List::cut(rows, size.rows).counting(findings.len());
     Some(Group {
         level: first.level.as_str(),
         code: first.code.as_str(),
@@ -230,16 +255,14 @@ fn group(
         origin: origin(first, target),
         advice: advice::advice(first.code),
         measured,
-        rows: List::cut(
-            findings
-                .iter()
-                .take(size.rows)
-                .map(|finding| row(finding, layers, target)),
-            size.rows,
-        )
-        .counting(findings.len()),
+        has_values: rows.shown.iter().any(has_values),
+        rows,
         table: String::new(),
     })
+}
+
+fn has_values(row: &Row) -> bool {
+    !row.base.is_empty() || !row.tuned.is_empty()
 }
 
 impl<T> List<T> {
@@ -257,7 +280,11 @@ fn row(finding: &Finding, layers: &BTreeMap<&str, &LayerComparison>, target: Tar
         .and_then(|name| layers.get(name.as_str()));
     let spectrum = layer
         .filter(|_| finding.metric.is_some())
-        .and_then(|layer| spark::change(&layer.base.profile, &layer.tuned.profile, SPARK_COLUMNS));
+        .and_then(|layer| {
+            let [base, tuned] =
+                [&layer.base, &layer.tuned].map(|side| profile::rounded(&side.profile));
+            spark::change(&base, &tuned, SPARK_COLUMNS)
+        });
     let number = |value: Option<Finite>| {
         value
             .map(|value| number::short(value.get()))
@@ -340,6 +367,45 @@ mod tests {
         assert_eq!(worst.hidden, 103 - 8);
         assert!(worst.shown.iter().any(|row| row.code == "non-finite"));
         assert!(worst.shown.iter().any(|row| row.level == "warn"));
+    }
+
+    #[test]
+    fn a_column_of_spectra_that_show_nothing_is_a_word() {
+        let mut report = sample::fail();
+        let of = |report: &Report| worst(&groups(report, Target::Markdown, SIZE), 8);
+        assert!(of(&report).has_spectrum && !of(&report).spectra_alike);
+        for layer in &mut report.comparison.layers {
+            layer.tuned.profile = layer.base.profile.clone();
+        }
+        assert!(!of(&report).has_spectrum && of(&report).spectra_alike);
+        for layer in &mut report.comparison.layers {
+            layer.tuned.profile.clear();
+        }
+        assert!(!of(&report).has_spectrum && !of(&report).spectra_alike);
+    }
+
+    #[test]
+    fn the_rules_of_one_code_share_a_line_and_are_named_once() {
+        let mut report = sample::fail();
+        let rules = (0..10).flat_map(|rule| {
+            [Level::Fail, Level::Warn].map(|level| {
+                let mut finding = sample::finding(level, Some("layer"), 0.5);
+                finding.rule = format!("rule-{rule}");
+                if let Some(origin) = &mut finding.origin {
+                    origin.line = Some(30 + rule);
+                }
+                finding
+            })
+        });
+        report.judgement.findings.extend(rules);
+        let lines = why(&groups(&report, Target::Terminal, SIZE));
+        assert_eq!(lines.len(), 2);
+        assert_eq!((lines[1].fail, lines[1].warn), (11, 11));
+        assert_eq!(lines[1].origins.shown[0], "policies/gate.toml:17");
+        assert_eq!(
+            (lines[1].origins.shown.len(), lines[1].origins.hidden),
+            (ORIGINS, 11 - ORIGINS)
+        );
     }
 
     #[test]

@@ -11,6 +11,11 @@ use crate::num;
 use crate::report::{Report, number};
 use crate::spectrum::metric::{Metric, MetricTable};
 
+use super::List;
+
+/// Stands for a median of nothing.
+const NONE: &str = "-";
+
 /// One role: how many layers, how many of them fail or warn, and medians over them.
 #[derive(Debug, Clone, Serialize)]
 pub struct RoleRow {
@@ -25,7 +30,31 @@ pub struct RoleRow {
     pub tuned_alpha: String,
 }
 
-pub(super) fn roles(report: &Report) -> impl Iterator<Item = RoleRow> {
+/// The table of roles, and which of its columns say something.
+#[derive(Debug, Clone, Serialize)]
+pub struct Roles {
+    pub shown: Vec<RoleRow>,
+    pub hidden: usize,
+    /// Whether any layer fails or warns.
+    pub has_findings: bool,
+    /// Whether any role has an alpha.
+    pub has_alpha: bool,
+}
+
+impl Roles {
+    pub(super) fn new(report: &Report, limit: usize) -> Self {
+        let List { shown, hidden } = List::cut(roles(report), limit);
+        let has_alpha = |row: &RoleRow| row.base_alpha != NONE || row.tuned_alpha != NONE;
+        Self {
+            has_findings: shown.iter().any(|row| row.fail + row.warn > 0),
+            has_alpha: shown.iter().any(has_alpha),
+            shown,
+            hidden,
+        }
+    }
+}
+
+fn roles(report: &Report) -> impl Iterator<Item = RoleRow> {
     let mut by_role: BTreeMap<Role, Vec<&LayerComparison>> = BTreeMap::new();
     for layer in &report.comparison.layers {
         by_role.entry(layer.role).or_default().push(layer);
@@ -69,7 +98,7 @@ fn median(
         .iter()
         .filter_map(|layer| table(layer).value(metric))
         .collect();
-    num::median(&values).map_or_else(|| "-".to_owned(), number::short)
+    num::median(&values).map_or_else(|| NONE.to_owned(), number::short)
 }
 
 #[cfg(test)]

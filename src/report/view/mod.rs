@@ -14,11 +14,15 @@ use crate::verdict::{Finding, Verdict};
 
 use super::{Report, escape, number};
 
+mod averages;
+mod depth;
 mod findings;
 mod layers;
 
+pub use averages::Average;
+pub use depth::AlphaByDepth;
 pub use findings::{Group, Note, Row, WaivedRow, Why, Worst};
-pub use layers::RoleRow;
+pub use layers::{RoleRow, Roles};
 
 /// Where the text goes, hence how it is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,12 +159,16 @@ pub struct View {
     pub groups: List<Group>,
     /// True where `groups` leaves no finding out and the details are shown.
     pub complete: bool,
-    /// One line for each code and rule: where the policy says so, and what to do.
+    /// One line for each code: where the policy says so, and what to do.
     pub why: List<Why>,
     pub notes: List<Note>,
     pub waivers: List<WaivedRow>,
     pub aggregates: List<Pair>,
-    pub roles: List<RoleRow>,
+    /// The aggregates as a table: one metric a row.
+    pub averages: List<Average>,
+    pub roles: Roles,
+    /// `None` where there are too few blocks, or no alpha.
+    pub alpha_by_depth: Option<AlphaByDepth>,
     pub coverage: CoverageView,
     pub estimator: List<Pair>,
     /// Rules that met metrics without a value.
@@ -205,7 +213,9 @@ impl View {
             notes: List::cut(findings::notes(judgement, target), size.items),
             waivers: List::cut(findings::waivers(judgement, target), size.items),
             aggregates: List::cut(aggregates(report, target), size.items),
-            roles: List::cut(layers::roles(report), size.items),
+            averages: List::cut(averages::averages(judgement, target), size.items),
+            roles: Roles::new(report, size.items),
+            alpha_by_depth: AlphaByDepth::new(&comparison.layers),
             coverage: coverage(report, target, size),
             estimator: List::cut(estimator(report, target), size.items),
             undefined: List::cut(undefined(report, target), size.items),

@@ -7,4 +7,5 @@ mod degraded;
 mod hub;
 mod marks;
 mod policy;
+mod rendering;
 mod setup;
