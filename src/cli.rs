@@ -186,6 +186,8 @@ pub enum CheckFormat {
     Human,
     Json,
     Markdown,
+    /// One page with charts
+    Html,
 }
 
 #[derive(Debug, Args)]
@@ -232,6 +234,8 @@ pub enum ScanFormat {
     Json,
     Csv,
     Markdown,
+    /// One page with charts
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -16,6 +16,7 @@ use crate::compare::{
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::{Finite, Measured};
 use crate::policy::Origin;
+use crate::spectrum::Profile;
 use crate::spectrum::metric::{Metric, MetricTable};
 use crate::verdict::{Finding, FindingLimit, Judgement, UndefinedCount, Verdict, Waived};
 
@@ -213,6 +214,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
             source: policy.source,
         },
         advisory,
+        limits: Vec::new(),
     })
 }
 
@@ -321,6 +323,7 @@ fn layer(document: Layer) -> LayerComparison {
         drift: table(&document.drift),
         identical: document.identical,
         quantisation_error: document.quantisation_error.and_then(Finite::new),
+        update_profile: Profile::default(),
     }
 }
 
@@ -328,7 +331,7 @@ fn metrics(map: &Map<String, Value>) -> LayerMetrics {
     LayerMetrics {
         table: table(map),
         fit: map.get("fit").and_then(Value::as_object).map(table),
-        profile: Vec::new(),
+        profile: Profile::default(),
         phase: map
             .get("phase")
             .and_then(|phase| serde_json::from_value(phase.clone()).ok()),
@@ -382,8 +385,8 @@ mod tests {
         let mut report = sample::fail();
         let read = Report::from_json(&json::render(&report)).unwrap();
         for layer in &mut report.comparison.layers {
-            layer.base.profile.clear();
-            layer.tuned.profile.clear();
+            layer.base.profile = Profile::default();
+            layer.tuned.profile = Profile::default();
         }
         let expected = markdown::render(&report, &templates).unwrap();
         assert_eq!(markdown::render(&read, &templates).unwrap(), expected);

@@ -257,7 +257,10 @@ fn row(finding: &Finding, layers: &BTreeMap<&str, &LayerComparison>, target: Tar
         .and_then(|name| layers.get(name.as_str()));
     let spectrum = layer
         .filter(|_| finding.metric.is_some())
-        .and_then(|layer| spark::change(&layer.base.profile, &layer.tuned.profile, SPARK_COLUMNS));
+        .and_then(|layer| {
+            let (base, tuned) = (&layer.base.profile, &layer.tuned.profile);
+            spark::change(&base.evenly(), &tuned.evenly(), SPARK_COLUMNS)
+        });
     let number = |value: Option<Finite>| {
         value
             .map(|value| number::short(value.get()))

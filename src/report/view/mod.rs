@@ -25,6 +25,7 @@ pub use layers::RoleRow;
 pub enum Target {
     Terminal,
     Markdown,
+    Html,
 }
 
 impl Target {
@@ -33,6 +34,7 @@ impl Target {
         match self {
             Self::Terminal => escape::terminal(text),
             Self::Markdown => escape::markdown_name(text),
+            Self::Html => escape::html(text),
         }
     }
 
@@ -41,6 +43,7 @@ impl Target {
         match self {
             Self::Terminal => escape::terminal(text),
             Self::Markdown => escape::markdown_code(text),
+            Self::Html => escape::html(text),
         }
     }
 
@@ -49,6 +52,7 @@ impl Target {
         match self {
             Self::Terminal => escape::terminal(text),
             Self::Markdown => escape::markdown_text(text),
+            Self::Html => escape::html_text(text),
         }
     }
 }
@@ -178,6 +182,7 @@ impl View {
             judgement,
             policy,
             advisory,
+            limits: _,
         } = report;
         let groups = findings::groups(report, target, size);
         let worst = findings::worst(&groups, size.worst);
