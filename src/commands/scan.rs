@@ -158,7 +158,11 @@ fn finish(
     )?))
 }
 
-fn render(report: &ScanReport, format: ScanFormat, layout: report::human::Layout) -> Result<String, CommandError> {
+fn render(
+    report: &ScanReport,
+    format: ScanFormat,
+    layout: report::human::Layout,
+) -> Result<String, CommandError> {
     Ok(match format {
         ScanFormat::Human => report::scan::human(report, layout),
         ScanFormat::Json => report::scan::json(report),

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::code::FindingCode;
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::Finite;
-use crate::spectrum::{Phase, Profile};
 use crate::spectrum::metric::{Metric, MetricTable};
+use crate::spectrum::{Phase, Profile};
 
 pub use baseline::{Baseline, BaselineRun, BaselineRuns, LeftOut, Levels, RunLayer};
 pub use error::CompareError;

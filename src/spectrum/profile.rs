@@ -178,7 +178,9 @@ fn ranks(count: usize) -> Vec<usize> {
 
 /// Rank of point `point` of `steps` equal steps from the largest to the smallest.
 fn evenly_spaced(point: usize, steps: usize, count: usize) -> usize {
-    (point * count.saturating_sub(1)).checked_div(steps).unwrap_or(0)
+    (point * count.saturating_sub(1))
+        .checked_div(steps)
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -219,7 +221,11 @@ mod tests {
             let found = profile.histogram(low, high, 48);
             let mut exact = vec![0.0; 48];
             for rank in 0..count {
-                add(&mut exact, (logarithm(rank, count) - low) / (high - low) * 48.0, 1.0);
+                add(
+                    &mut exact,
+                    (logarithm(rank, count) - low) / (high - low) * 48.0,
+                    1.0,
+                );
             }
             let total: f64 = found.iter().sum();
             assert!((total - exact.iter().sum::<f64>()).abs() <= 0.005 * count as f64);
@@ -234,7 +240,8 @@ mod tests {
 
     #[test]
     fn the_largest_are_counted_one_by_one() {
-        let profile = Profile::from_ranks(1000, |rank| if rank < 3 { 5.0 - rank as f64 } else { 0.0 });
+        let profile =
+            Profile::from_ranks(1000, |rank| if rank < 3 { 5.0 - rank as f64 } else { 0.0 });
         assert_eq!(profile.largest(3), [5.0, 4.0, 3.0]);
         let bins = profile.histogram(2.5, 5.0, 5);
         assert_eq!(bins, [0.0, 1.0, 0.0, 1.0, 1.0]);

@@ -1,8 +1,8 @@
 //! The policy's limits as they apply to the layers at hand, for tables and charts that show a value
 //! beside its limit.
 
-use super::rules::{block_count, selects};
 use super::FindingLimit;
+use super::rules::{block_count, selects};
 use crate::compare::Comparison;
 use crate::policy::{Aggregate, Limit, Policy};
 use crate::spectrum::metric::Metric;

@@ -18,12 +18,7 @@ use super::flow::FlowSection;
 use super::spectra::histograms;
 
 /// Of the fit behind a withheld alpha, what a figure draws.
-const OF_THE_FIT: [Metric; 4] = [
-    Metric::Alpha,
-    Metric::Xmin,
-    Metric::Xmax,
-    Metric::TailCount,
-];
+const OF_THE_FIT: [Metric; 4] = [Metric::Alpha, Metric::Xmin, Metric::Xmax, Metric::TailCount];
 
 /// Columns of metrics and of reasons why there are none.
 #[derive(Debug, Default)]
@@ -95,9 +90,21 @@ pub(super) fn of_check(report: &Report, flow: Option<&FlowSection>) -> Map<Strin
     let tables = |of: fn(&LayerComparison) -> Option<&MetricTable>| -> Vec<Option<&MetricTable>> {
         layers.iter().map(of).collect()
     };
-    columns.add("base", &tables(|layer| Some(&layer.base.table)), Metric::ALL);
-    columns.add("tuned", &tables(|layer| Some(&layer.tuned.table)), Metric::ALL);
-    columns.add("tuned.fit", &tables(|layer| layer.tuned.fit.as_ref()), &OF_THE_FIT);
+    columns.add(
+        "base",
+        &tables(|layer| Some(&layer.base.table)),
+        Metric::ALL,
+    );
+    columns.add(
+        "tuned",
+        &tables(|layer| Some(&layer.tuned.table)),
+        Metric::ALL,
+    );
+    columns.add(
+        "tuned.fit",
+        &tables(|layer| layer.tuned.fit.as_ref()),
+        &OF_THE_FIT,
+    );
     columns.add("drift", &tables(|layer| Some(&layer.drift)), Metric::ALL);
     columns.into(&mut root);
     let rules: Vec<Value> = report.limits.iter().map(rule).collect();

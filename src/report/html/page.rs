@@ -213,7 +213,7 @@ fn policy(script: &str) -> String {
     )
 }
 
-fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let digits = base64::engine::general_purpose::STANDARD.encode(digest);
     format!("sha256-{digits}")
@@ -276,7 +276,11 @@ fn skipped(tensors: &[SkippedTensor]) -> Vec<Pair> {
 }
 
 fn settings(estimator: &BTreeMap<String, Value>) -> Vec<Pair> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
     let pair = |(name, value): (&String, &Value)| Pair {
         name: escape::html(name),
         value: escape::html(&text(value)),
@@ -292,5 +296,5 @@ fn capitalised(text: &str) -> String {
 }
 
 fn sentence(text: &str) -> String {
-    format!("{}.", capitalised(text.trim_end_matches('.')))
+    format!("{}.", text.trim_end_matches('.'))
 }

@@ -60,16 +60,23 @@ function depthChart(name, metric, rows, domain, width) {
         x1: "block", x2: "block", y1: (row) => row.values[0], y2: (row) => row.values[1], stroke: "var(--faint)",
       }) : null,
       last ? Plot.dot(rows.filter((row) => row.values[0] !== null), { x: "block", y: (row) => row.values[0], r: 3.5, stroke: "var(--base)", fill: "var(--card)" }) : null,
-      Plot.dot(rows.filter((row) => row.values[last] !== null), {
-        x: "block", y: (row) => row.values[last], r: 3.5, fill: "var(--accent)",
-        symbol: (row) => layers.level[row.index] || "ok", stroke: "var(--card)", strokeWidth: 0.75,
-      }),
+      ...depthDots(rows.filter((row) => row.values[last] !== null), last),
       Plot.tip(rows, Plot.pointer({ x: "block", y: (row) => row.values[last] ?? row.values[0], title: (row) => depthTip(row, metric), fill: "var(--card)" })),
     ],
-    symbol: { domain: ["ok", "note", "warn", "fail"], range: ["circle", "circle", "triangle", "times"] },
   });
   made.addEventListener("click", () => made.value && goToLayer(made.value.index));
   return made;
+}
+
+// Level by shape as well as by colour.
+function depthDots(rows, side) {
+  const place = { x: "block", y: (row) => row.values[side] };
+  const at = (level) => rows.filter((row) => (layers.level[row.index] === "note" ? "" : layers.level[row.index]) === level);
+  return [
+    Plot.dot(at(""), { ...place, r: 3.5, fill: "var(--accent)" }),
+    Plot.dot(at("warn"), { ...place, r: 4.5, symbol: "triangle", fill: "var(--warn)" }),
+    Plot.dot(at("fail"), { ...place, r: 4, symbol: "times", stroke: "var(--fail)", strokeWidth: 2.2 }),
+  ];
 }
 
 function depthTip(row, metric) {

@@ -17,15 +17,18 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-// Four significant digits; whole numbers in full.
+// Four significant digits, whole numbers in full: figures of one column line up.
 function number(value) {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e9) return String(value);
   if (size < 1e-3 || size >= 1e6) return value.toExponential(2).replace("e+", "e");
-  return String(Number(value.toPrecision(4)));
+  return value.toPrecision(4);
 }
+
+// As a person would write a limit.
+const plain = (value) => String(Number(value.toPrecision(4)));
 
 const short = (text, length) =>
   text.length <= length ? text : `${text.slice(0, Math.floor(length / 2) - 1)}…${text.slice(text.length - Math.ceil(length / 2))}`;

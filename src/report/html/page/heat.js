@@ -30,7 +30,7 @@ function heatSection() {
   document.getElementById("heat-key").replaceChildren(...STEPS.map((step) => {
     const box = element("span", { class: "box", "aria-hidden": "true" }, step.mark ?? "");
     box.style.background = step.fill;
-    if (step.mark) box.classList.add("marked");
+    if (step.mark) box.classList.add("marked", step.mark === "✗" ? "fail" : "warn");
     return element("span", { class: "key" }, box, step.name);
   }));
   draw(place, (width) => heatChart(cells, shown.map((rule) => rule.rule), rows, width));
@@ -54,12 +54,12 @@ function heatChart(cells, columns, rows, width) {
   const label = `${cells.length} values of ${rows.length} layers under ${columns.length} rules: ${past.filter((cell) => cell.step === 5).length} past fail, ${past.filter((cell) => cell.step === 4).length} past warn. The table of layers has the values.`;
   const left = names && height >= 11 ? Math.min(330, width * 0.4) : 56;
   const made = chart(label, {
-    width, height: rows.length * height + 92, marginLeft: left, marginTop: 86, marginRight: 24, marginBottom: 6, padding: height < 6 ? 0 : 0.06,
+    width, height: rows.length * height + 92, marginLeft: left, marginTop: 86, marginRight: 52, marginBottom: 6, padding: height < 6 ? 0 : 0.06,
     x: { type: "band", domain: columns, label: null, axis: "top", tickRotate: -38, tickSize: 0, tickFormat: (rule) => short(rule, 22) },
     y: { type: "band", domain: rows, label: null, ticks, tickSize: 0, tickFormat: (index) => names && height >= 11 ? short(layers.name[index], Math.floor(left / 6.6)) : `block ${layers.block[index]}` },
     marks: [
       Plot.cell(cells, { x: "rule", y: "index", fill: (cell) => STEPS[cell.step].fill }),
-      height >= 9 ? Plot.text(past, { x: "rule", y: "index", text: (cell) => STEPS[cell.step].mark, fill: "var(--heat-ink)", fontWeight: "bold" }) : null,
+      height >= 9 ? Plot.text(past, { x: "rule", y: "index", text: (cell) => STEPS[cell.step].mark, fill: (cell) => cell.step === 5 ? "#fff" : "var(--heat-ink)", fontWeight: "bold" }) : null,
       Plot.tip(cells, Plot.pointer({ x: "rule", y: "index", maxRadius: 60, title: heatTip, fill: "var(--card)" })),
     ],
   });

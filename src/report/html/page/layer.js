@@ -86,7 +86,7 @@ function spectrumChart(index, found, width) {
   if (!isScan) marks.push(Plot.areaY(data.base, { x: "x", y: "y", y1: floor, fill: "var(--base)", fillOpacity: 0.22, clip: true }), Plot.line(data.base, { x: "x", y: "y", stroke: "var(--base)", strokeWidth: 1, clip: true }));
   marks.push(Plot.line(data[top], { x: "x", y: "y", stroke: "var(--accent)", strokeWidth: 1.75, clip: true }));
   if (fit) marks.push(Plot.line(fit.points, { x: "x", y: "y", stroke: "var(--fit)", strokeWidth: 2, strokeDasharray: fit.held ? null : "4 3", clip: true }));
-  if (spikes.length) marks.push(Plot.tickX(spikes, { x: (lambda) => lambda, y: null, stroke: "var(--accent)", insetTop: 1000 }), Plot.dot(spikes, { x: (lambda) => lambda, y: floor, symbol: "triangle", r: 3, dy: -5, fill: "var(--accent)" }));
+  if (spikes.length) marks.push(Plot.dot(spikes, { x: (lambda) => lambda, y: floor, symbol: "triangle", r: 3, dy: -5, fill: "var(--accent)" }));
   return chart(spectrumText(index, found, fit, edge), {
     width, height: Math.min(360, Math.max(240, width * 0.55)), marginLeft: 54, marginRight: 12, marginBottom: 40,
     x: { type: "log", label: "eigenvalue λ", labelAnchor: "center", domain: [10 ** found.low, right * 1.12], ticks: compact ? 3 : 6, tickFormat: decade },
@@ -161,12 +161,18 @@ function layerTable(index) {
     if (level) shown.prepend(badge(level), " ");
     return element("tr", {}, element("th", { scope: "row" }, metric), shown, element("td", {}, found === null ? reason("drift", metric, index) ?? "" : limits));
   })));
-  const sides = element("table", { class: "plain" }, head(["of each side", "base", "tuned"]));
   const each = Object.keys(report.metrics.tuned).filter((metric) => has("tuned", metric, index) || has("base", metric, index));
-  sides.append(element("tbody", {}, ...each.map((metric) => element("tr", {}, element("th", { scope: "row" }, metric), cell("base", metric), cell("tuned", metric)))));
-  return element("div", { class: "two" }, scrolled(table, "Numbers of the pair"), scrolled(sides, "Numbers of each side"));
+  const sides = (metrics) => element("table", { class: "plain" }, head(["of each side", "base", "tuned"]), element("tbody", {},
+    ...metrics.map((metric) => element("tr", {}, element("th", { scope: "row" }, metric), cell("base", metric), cell("tuned", metric)))));
+  const first = each.filter((metric) => FIRST.includes(metric));
+  const others = each.filter((metric) => !FIRST.includes(metric));
+  return element("div", { class: "two" }, scrolled(table, "Numbers of the pair"), element("div", {}, scrolled(sides(first), "Numbers of each side"),
+    others.length ? element("details", {}, element("summary", {}, `${others.length} more numbers of each side`), scrolled(sides(others), "More numbers of each side")) : null));
 }
 
+const FIRST = ["frobenius_norm", "spectral_norm", "stable_rank", "effective_rank", "alpha", "alpha_stderr", "ks_distance", "xmin", "tail_count",
+  "alpha_hill", "alpha_noise", "mp_edge", "spike_count", "trap_count", "rank_loss", "kurtosis", "mean", "std", "zero_fraction", "nonfinite_count"];
+
 const has = (part, metric, index) => value(part, metric, index) !== null || reason(part, metric, index) !== undefined;
-const head = (titles) => element("thead", {}, element("tr", {}, ...titles.map((title, at) => element("th", { scope: "col", class: at ? "number" : "" }, title))));
+const head = (titles) => element("thead", {}, element("tr", {}, ...titles.map((title, at) => element("th", { scope: "col", class: at && title !== "limit" ? "number" : "" }, title))));
 const scrolled = (table, label) => element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, table);

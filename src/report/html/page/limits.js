@@ -36,6 +36,6 @@ function used(rule, value) {
 
 function limitText(limit) {
   if (!limit) return "";
-  if (limit.min !== undefined && limit.max !== undefined) return `${number(limit.min)} to ${number(limit.max)}`;
-  return limit.min !== undefined ? `at least ${number(limit.min)}` : `at most ${number(limit.max)}`;
+  if (limit.min !== undefined && limit.max !== undefined) return `${plain(limit.min)} to ${plain(limit.max)}`;
+  return limit.min !== undefined ? `at least ${plain(limit.min)}` : `at most ${plain(limit.max)}`;
 }

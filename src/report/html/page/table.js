@@ -74,7 +74,7 @@ function filters(rows) {
   const roles = document.getElementById("filter-role");
   const levels = document.getElementById("filter-level");
   const said = document.getElementById("filter-count");
-  roles.append(element("option", { value: "" }, "all roles"), element("option", { value: "matrix" }, "all matrices"));
+  roles.append(element("option", { value: "" }, "all roles"), element("option", { value: "matrix", selected: layers.vector.includes(false) }, "all matrices"));
   for (const name of report.roles) if (layers.role.some((at) => report.roles[at] === name)) roles.append(element("option", { value: `=${name}` }, name));
   if (levels) {
     for (const [value, title] of [["", "all levels"], ["fail", "fail"], ["warn", "warn"], ["past", "fail or warn"], ["none", "no finding"]]) levels.append(element("option", { value }, title));
