@@ -197,6 +197,8 @@ pub enum CheckFormat {
     Human,
     Json,
     Markdown,
+    /// One page with charts
+    Html,
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +245,8 @@ pub enum ScanFormat {
     Json,
     Csv,
     Markdown,
+    /// One page with charts
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

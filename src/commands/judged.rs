@@ -15,9 +15,9 @@ use crate::compare::Comparison;
 use crate::error::ExitStatus;
 use crate::fs;
 use crate::policy::Policy;
-use crate::report::{PolicyIdentity, Report, Templates, human, json, markdown};
+use crate::report::{PolicyIdentity, Report, Templates, html, human, json, markdown};
 use crate::term::Printer;
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Verdict, judge, layer_limits};
 
 /// What `--emit` of `check` and `merge` can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(super) const FORMATS: &[(&str, Format)] = &[
     ("human", Format::Report(CheckFormat::Human)),
     ("json", Format::Report(CheckFormat::Json)),
     ("markdown", Format::Report(CheckFormat::Markdown)),
+    ("html", Format::Report(CheckFormat::Html)),
     ("outputs", Format::Outputs),
     ("timings", Format::Timings),
 ];
@@ -50,6 +51,7 @@ pub(super) struct Timings {
 /// Judges a comparison by a policy, as of today in UTC.
 pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) -> Report {
     let judgement = judge(&comparison, policy, today());
+    let limits = layer_limits(&comparison, policy);
     let policy = PolicyIdentity {
         name: policy.name.clone(),
         digest: policy.digest.clone(),
@@ -60,6 +62,7 @@ pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) ->
         judgement,
         policy,
         advisory,
+        limits,
     }
 }
 
@@ -102,6 +105,7 @@ pub(super) fn render(
         CheckFormat::Human => human::render(report, templates, layout)?,
         CheckFormat::Json => json::render(report),
         CheckFormat::Markdown => markdown::render(report, templates)?,
+        CheckFormat::Html => html::check(report, None)?,
     })
 }
 

@@ -19,6 +19,7 @@ const FORMATS: &[(&str, ScanFormat)] = &[
     ("json", ScanFormat::Json),
     ("csv", ScanFormat::Csv),
     ("markdown", ScanFormat::Markdown),
+    ("html", ScanFormat::Html),
 ];
 
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
@@ -147,23 +148,28 @@ fn finish(
     for emit in emits {
         fs::write_atomic(
             &emit.path,
-            render(report, emit.format, report::human::Layout::default()).as_bytes(),
+            render(report, emit.format, report::human::Layout::default())?.as_bytes(),
         )?;
     }
     Ok(Outcome::document(render(
         report,
         args.format,
         super::layout(printer),
-    )))
+    )?))
 }
 
-fn render(report: &ScanReport, format: ScanFormat, layout: report::human::Layout) -> String {
-    match format {
+fn render(
+    report: &ScanReport,
+    format: ScanFormat,
+    layout: report::human::Layout,
+) -> Result<String, CommandError> {
+    Ok(match format {
         ScanFormat::Human => report::scan::human(report, layout),
         ScanFormat::Json => report::scan::json(report),
         ScanFormat::Csv => report::scan::csv(report),
         ScanFormat::Markdown => report::scan::markdown(report),
-    }
+        ScanFormat::Html => report::html::scan(report)?,
+    })
 }
 
 /// WeightWatcher's CSV: one row for every 2-D and 4-D tensor, in natural order of the names.

@@ -63,7 +63,7 @@ impl<'a> Values<'a> {
         LayerMetrics {
             table: entry_metrics(&self.entries, shape),
             fit: None,
-            profile: Vec::new(),
+            profile: spectrum::Profile::default(),
             phase: None,
         }
     }
@@ -105,6 +105,7 @@ pub(super) fn measure_matrix(
         None => (noise, sums.rounding_energy(noise, same_precision)),
     };
     set_update(&update, sums, rounding, estimator, &mut layer.drift);
+    layer.update_profile = spectrum::Profile::of(&update);
     set_directions(
         (base, &mut base_side),
         (tuned, &mut tuned_side),

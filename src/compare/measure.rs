@@ -20,7 +20,7 @@ use crate::checkpoint::{Checkpoint, LowRankUpdate, Tensor};
 use crate::layer::{Form, LayerSource, Part};
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable, Subject};
-use crate::spectrum::{self, Estimator, SpectrumError, layer_bytes};
+use crate::spectrum::{self, Estimator, Profile, SpectrumError, layer_bytes};
 
 /// A base tensor and the tuned tensor of the same shape that it became.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ fn key_of(
     estimator: &Estimator,
 ) -> Key {
     Key::of(&[
-        "pair",
+        "pair 2",
         env!("CARGO_PKG_VERSION"),
         &format!("{:?}", estimator.describe()),
         &pair.tuned.name,
@@ -243,6 +243,7 @@ fn measure_layer(
         drift: MetricTable::default(),
         identical,
         quantisation_error: precision.relative_error(&sums),
+        update_profile: Profile::default(),
     };
     let mut rank_losses = None;
     if !sums.is_finite() {

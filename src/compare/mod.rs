@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::code::FindingCode;
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::Finite;
-use crate::spectrum::Phase;
 use crate::spectrum::metric::{Metric, MetricTable};
+use crate::spectrum::{Phase, Profile};
 
 pub use baseline::{Baseline, BaselineRun, BaselineRuns, LeftOut, Levels, RunLayer};
 pub use error::CompareError;
@@ -85,6 +85,9 @@ pub struct LayerComparison {
     /// side is quantised.
     #[serde(default)]
     pub quantisation_error: Option<Finite>,
+    /// The spectrum of W - W0, for pictures; empty where it was not decomposed.
+    #[serde(default)]
+    pub update_profile: Profile,
 }
 
 impl LayerComparison {
@@ -99,8 +102,8 @@ impl LayerComparison {
 pub struct LayerMetrics {
     pub table: MetricTable,
     pub fit: Option<MetricTable>,
-    /// log10 of the eigenvalues at evenly spaced ranks, largest first; for sparklines.
-    pub profile: Vec<f32>,
+    /// The spectrum, for pictures.
+    pub profile: Profile,
     /// Text, not a number: no rule can use it.
     pub phase: Option<Phase>,
 }

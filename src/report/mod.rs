@@ -6,6 +6,7 @@
 //! | [`json`] | the document that scripts read |
 //! | [`human`] | the terminal's view |
 //! | [`markdown`] | the pull request comment and the step summary, within GitHub's size limit |
+//! | [`html`] | one page that people open, with charts |
 //! | [`scan`], [`csv`] | one checkpoint's numbers |
 //!
 //! [`Report::from_json`] reads the JSON document back.
@@ -18,11 +19,12 @@ use std::collections::BTreeMap;
 use crate::compare::{CheckpointIdentity, Comparison, LayerMetrics, SkippedTensor};
 use crate::layer::{LayerName, Role, Scope};
 use crate::spectrum::validity::Validity;
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::{Judgement, RuleLimits, Verdict};
 
 pub mod advice;
 pub mod csv;
 pub mod escape;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod markdown;
@@ -50,6 +52,8 @@ pub struct Report {
     pub policy: PolicyIdentity,
     /// `check --advisory`: a failing verdict ends with exit 0.
     pub advisory: bool,
+    /// What the policy asks of each layer; empty in a report that was read back.
+    pub limits: Vec<RuleLimits>,
 }
 
 impl Report {

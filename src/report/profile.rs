@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::compare::LayerComparison;
+use crate::spectrum::Profile;
 
 /// Most points of one profile.
 pub(super) const MOST_POINTS: usize = 16;
@@ -21,16 +22,16 @@ pub(super) struct Profiles {
 }
 
 /// In hundredths.
-pub(super) fn rounded(profile: &[f32]) -> Vec<f32> {
+pub(super) fn rounded(profile: &Profile) -> Vec<f32> {
     #[expect(clippy::cast_possible_truncation, reason = "for drawing")]
-    let narrow = |value: &f32| round(*value) as f32;
-    profile.iter().map(narrow).collect()
+    let narrow = |value: f32| round(value) as f32;
+    profile.evenly().into_iter().map(narrow).collect()
 }
 
 /// `None` where either side has no profile, or none that a reader would take.
 pub(super) fn to_json(layer: &LayerComparison) -> Option<Value> {
-    let side = |profile: &[f32]| -> Option<Value> {
-        let values: Vec<f64> = profile.iter().map(|value| round(*value)).collect();
+    let side = |profile: &Profile| -> Option<Value> {
+        let values: Vec<f64> = profile.evenly().into_iter().map(round).collect();
         let numbers = || values.iter().map(|value| super::json::number(*value));
         (!values.is_empty() && are_sound(&values)).then(|| numbers().collect())
     };
@@ -41,10 +42,9 @@ pub(super) fn to_json(layer: &LayerComparison) -> Option<Value> {
 
 impl Profiles {
     /// Base and tuned; `None` where the numbers cannot be those of spectra.
-    pub(super) fn read(&self) -> Option<[Vec<f32>; 2]> {
-        #[expect(clippy::cast_possible_truncation, reason = "for drawing")]
+    pub(super) fn read(&self) -> Option<[Profile; 2]> {
         let side = |values: &[f64]| {
-            are_sound(values).then(|| values.iter().map(|value| *value as f32).collect())
+            are_sound(values).then(|| Profile::from_ranks(values.len(), |rank| values[rank]))
         };
         Some([side(&self.base)?, side(&self.tuned)?])
     }
@@ -65,15 +65,15 @@ mod tests {
 
     #[test]
     fn rounding_again_changes_nothing() {
-        let profile = [3.456_789, -0.004, 0.006, -12.345_678, 99.996];
-        let once = rounded(&profile);
-        assert_eq!(once, [3.46, 0.0, 0.01, -12.35, 100.0]);
-        assert_eq!(rounded(&once), once);
+        let profile = |values: &[f32]| Profile::from_ranks(values.len(), |at| values[at].into());
+        let once = rounded(&profile(&[99.996, 3.456_789, 0.006, -0.004, -12.345_678]));
+        assert_eq!(once, [100.0, 3.46, 0.01, 0.0, -12.35]);
+        assert_eq!(rounded(&profile(&once)), once);
         let layer = &sample::fail().comparison.layers[0];
         let read: Profiles = serde_json::from_value(to_json(layer).unwrap()).unwrap();
         let [base, tuned] = read.read().unwrap();
-        assert_eq!(base, rounded(&layer.base.profile));
-        assert_eq!(tuned, rounded(&layer.tuned.profile));
+        assert_eq!(rounded(&base), rounded(&layer.base.profile));
+        assert_eq!(rounded(&tuned), rounded(&layer.tuned.profile));
     }
 
     #[test]
@@ -91,9 +91,9 @@ mod tests {
             assert!(read(vec![value]).is_none(), "{value}");
         }
         let mut layer = sample::fail().comparison.layers.remove(0);
-        layer.base.profile[3] = f32::NAN;
+        layer.base.profile = Profile::from_ranks(4, |_| f64::NAN);
         assert_eq!(to_json(&layer), None);
-        layer.base.profile.clear();
+        layer.base.profile = Profile::default();
         assert_eq!(to_json(&layer), None);
     }
 }

@@ -17,6 +17,7 @@ use crate::compare::{
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::{Finite, Measured};
 use crate::policy::Origin;
+use crate::spectrum::Profile;
 use crate::spectrum::metric::{Metric, MetricTable};
 use crate::verdict::{Finding, FindingLimit, Judgement, UndefinedCount, Verdict, Waived};
 
@@ -216,6 +217,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
             source: policy.source,
         },
         advisory,
+        limits: Vec::new(),
     })
 }
 
@@ -329,10 +331,11 @@ fn layer(document: Layer) -> Result<LayerComparison, ReadError> {
         drift: table(&document.drift),
         identical: document.identical,
         quantisation_error: document.quantisation_error.and_then(Finite::new),
+        update_profile: Profile::default(),
     })
 }
 
-fn metrics(map: &Map<String, Value>, profile: Vec<f32>) -> LayerMetrics {
+fn metrics(map: &Map<String, Value>, profile: Profile) -> LayerMetrics {
     LayerMetrics {
         table: table(map),
         fit: map.get("fit").and_then(Value::as_object).map(table),

@@ -10,8 +10,11 @@ use crate::compare::{
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::{Finite, Measured};
 use crate::policy::Origin;
+use crate::spectrum::Profile;
 use crate::spectrum::metric::{Metric, MetricTable};
-use crate::verdict::{Finding, FindingLimit, Judgement, UndefinedCount, Verdict, Waived};
+use crate::verdict::{
+    Finding, FindingLimit, Judgement, RuleLimits, UndefinedCount, Verdict, Waived,
+};
 
 use super::{PolicyIdentity, Report};
 
@@ -40,12 +43,11 @@ pub(super) fn table(values: &[(Metric, f64)]) -> MetricTable {
 
 /// A layer of 4096 x 11008 with a profile that rises with its drift.
 pub(super) fn layer(name: &str, role: Role, block: Option<u32>, drift: f64) -> LayerComparison {
-    let base_profile: Vec<f32> = (0_u8..16).map(|rank| 3.0 - 0.3 * f32::from(rank)).collect();
-    let mut tuned_profile = base_profile.clone();
-    #[expect(clippy::cast_possible_truncation, reason = "a picture, not a number")]
-    if let Some(first) = tuned_profile.first_mut() {
-        *first += 4.0 * drift as f32;
-    }
+    let base_profile = Profile::from_ranks(4096, |rank| 3.0 - 4.5 * rank as f64 / 4095.0);
+    let tuned_profile = Profile::from_ranks(4096, |rank| {
+        let lift = if rank == 0 { 4.0 * drift } else { 0.0 };
+        3.0 - 4.5 * rank as f64 / 4095.0 + lift
+    });
     let metrics = |alpha: f64, profile| LayerMetrics {
         table: table(&[
             (Metric::Rows, 4096.0),
@@ -71,6 +73,7 @@ pub(super) fn layer(name: &str, role: Role, block: Option<u32>, drift: f64) -> L
         drift: table(&[(Metric::RelativeUpdate, 0.015), (Metric::AlphaDrift, drift)]),
         identical: false,
         quantisation_error: None,
+        update_profile: Profile::from_ranks(4096, |rank| -2.0 - rank as f64 / 2048.0),
     }
 }
 
@@ -143,6 +146,17 @@ fn identity(reference: &str, revision: Option<&str>, digit: &str) -> CheckpointI
     }
 }
 
+fn alpha_drift_limits(layers: usize) -> RuleLimits {
+    RuleLimits {
+        rule: "alpha-drift".to_owned(),
+        metric: Metric::AlphaDrift,
+        absolute: true,
+        warn: Some(at_most(0.1)),
+        fail: Some(at_most(0.3)),
+        layers: (0..layers).collect(),
+    }
+}
+
 fn report(
     verdict: Verdict,
     reason: &str,
@@ -159,6 +173,7 @@ fn report(
         }],
         name_map: "stripped `bert.` from base".to_owned(),
     };
+    let count = layers.len();
     Report {
         comparison: Comparison {
             base: identity("hf://org/base@main", Some("0123abcd"), "a"),
@@ -192,6 +207,7 @@ fn report(
             source: "policies/gate.toml".to_owned(),
         },
         advisory: false,
+        limits: vec![alpha_drift_limits(count)],
     }
 }
 

@@ -109,7 +109,7 @@ impl Templates {
     }
 }
 
-fn invalid(name: &str, error: &Error) -> TemplateError {
+pub(super) fn invalid(name: &str, error: &Error) -> TemplateError {
     let reason = error.detail().map_or_else(
         || error.kind().to_string(),
         |detail| format!("{}: {detail}", error.kind()),

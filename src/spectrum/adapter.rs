@@ -2,6 +2,7 @@
 
 use super::low_rank::low_rank_spectrum;
 use super::metric::{Metric, MetricTable};
+use super::profile::Profile;
 use super::scan::{Scan, ScannedMatrix};
 use super::{
     CheckpointMetrics, EntryStatistics, Estimator, Matrix, Spectrum, SpectrumError, metrics,
@@ -118,7 +119,7 @@ fn of_module(
             }
             table.set(Metric::Rows, Measured::count(module.shape.0));
             table.set(Metric::Cols, Measured::count(module.shape.1));
-            (None, Vec::new())
+            (None, Profile::default())
         }
     };
     let count = module.rank.min(module.shape.0).min(module.shape.1);

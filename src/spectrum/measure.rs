@@ -11,14 +11,12 @@ use super::leading::Effort;
 use super::matrix::{Arithmetic, Matrix};
 use super::metric::{Metric, MetricTable};
 use super::phase::{Phase, phase};
+use super::profile::Profile;
 use super::quantised::storage_noise;
 use super::singular::Spectrum;
 use super::stream::Stored;
 use super::tail::{self, TailFit};
 use crate::num::{Measured, Reason};
-
-/// Points of a [`CheckpointMetrics::profile`].
-const PROFILE_POINTS: usize = 16;
 
 /// WeightWatcher adds this to every share and to the rank in its entropy.
 const ENTROPY_OFFSET: f64 = 1e-10;
@@ -64,9 +62,7 @@ pub struct CheckpointMetrics {
     pub table: MetricTable,
     /// The fit as computed, also where `table` withholds it; `None` where there is no fit at all.
     pub fit: Option<MetricTable>,
-    /// log10 of the eigenvalues at up to 16 evenly spaced ranks, largest first, what is below the
-    /// resolution raised to it; empty for a zero matrix.
-    pub profile: Vec<f32>,
+    pub profile: Profile,
     /// `None` where none of the phases applies, or there is no spectrum.
     pub phase: Option<Phase>,
 }
@@ -158,7 +154,7 @@ pub fn metrics(
     CheckpointMetrics {
         table,
         fit,
-        profile: profile(spectrum),
+        profile: Profile::of(spectrum),
         phase,
     }
 }
@@ -184,7 +180,7 @@ fn unmeasured_entries(
     CheckpointMetrics {
         table,
         fit: None,
-        profile: Vec::new(),
+        profile: Profile::default(),
         phase: None,
     }
 }
@@ -412,25 +408,4 @@ fn fit_table(spectrum: &Spectrum, fit: &TailFit, erg: Option<usize>) -> MetricTa
     );
     raw.set(Metric::ErgGap, erg_gap);
     raw
-}
-
-fn profile(spectrum: &Spectrum) -> Vec<f32> {
-    let values = spectrum.singular_values();
-    if spectrum.spectral_norm() <= 0.0 {
-        return Vec::new();
-    }
-    let points = PROFILE_POINTS.min(values.len());
-    let floor = spectrum.resolution();
-    let at = |point: usize| {
-        // With one point alone it is the largest; otherwise the ends are the largest and the smallest.
-        let rank = if points < 2 {
-            0
-        } else {
-            point * (values.len() - 1) / (points - 1)
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "for drawing")]
-        let logarithm = (2.0 * crate::num::max(values[rank], floor).log10()) as f32;
-        logarithm
-    };
-    (0..points).map(at).collect()
 }

@@ -40,6 +40,7 @@ pub mod metric;
 pub mod noise;
 mod pair;
 mod phase;
+mod profile;
 mod quantised;
 mod random;
 mod scan;
@@ -74,6 +75,7 @@ pub use measure::{
 };
 pub use pair::{esd_distance, wasserstein_log10};
 pub use phase::Phase;
+pub use profile::Profile;
 pub use quantised::{squared_error_of, storage_noise};
 pub use scan::{Scan, ScannedMatrix, layer_bytes, matrix_of, part_of, scan};
 pub use schedule::{MemoryLimit, run_in_order};

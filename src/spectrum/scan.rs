@@ -172,7 +172,7 @@ struct Measurement {
 /// Everything that decides what is measured of a tensor.
 fn key_of(tensor: &Tensor, layers: &[LayerSource], sha256: &str, estimator: &Estimator) -> Key {
     Key::of(&[
-        "scan",
+        "scan 2",
         env!("CARGO_PKG_VERSION"),
         &format!("{:?}", estimator.describe()),
         &tensor.name,

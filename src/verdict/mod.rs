@@ -3,6 +3,7 @@
 mod aggregate;
 mod hygiene;
 mod judge;
+mod limits;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::policy::Origin;
 use crate::spectrum::metric::Metric;
 
 pub use judge::{judge, judge_against};
+pub use limits::{RuleLimits, layer_limits};
 pub use trend::{Series, Trend, TrendPoint};
 
 /// Ordered by precedence: `Fail` > `Inconclusive` > `Warn` > `Pass`.

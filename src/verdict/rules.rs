@@ -49,7 +49,7 @@ pub(super) fn block_count(comparison: &Comparison) -> u32 {
 
 /// Rules judge the matrices of the body. Vectors are judged only where `roles` names `norm` or
 /// `bias`, heads only where the rule names them (role `head`, or a glob with the head's own word).
-fn selects(rule: &Rule, layer: &LayerComparison, blocks: u32) -> bool {
+pub(super) fn selects(rule: &Rule, layer: &LayerComparison, blocks: u32) -> bool {
     let named = rule.select.roles.contains(&layer.role);
     let vector_asked = named && matches!(layer.role, Role::Norm | Role::Bias);
     if layer.kind == LayerKind::Vector && !vector_asked {

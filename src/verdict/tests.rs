@@ -37,6 +37,7 @@ fn layer(name: &str, role: Role, block: u32, drift: &[(Metric, f64)]) -> LayerCo
         drift: table,
         identical: false,
         quantisation_error: None,
+        update_profile: crate::spectrum::Profile::default(),
     }
 }
 

@@ -12,6 +12,7 @@
 mod action;
 mod adapter;
 mod architecture;
+mod browser;
 mod cache;
 mod demo;
 mod docs;

@@ -42,6 +42,25 @@ pub fn html(text: &str) -> String {
     out
 }
 
+/// A sentence for HTML content. Words between backticks become `code` elements.
+pub fn html_text(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len() % 2 == 0 {
+        return html(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for (index, part) in parts.into_iter().enumerate() {
+        if index % 2 == 0 {
+            out.push_str(&html(part));
+        } else if !part.is_empty() {
+            out.push_str("<code>");
+            out.push_str(&html(part));
+            out.push_str("</code>");
+        }
+    }
+    out
+}
+
 /// A layer or tensor name as one Markdown code span.
 pub fn markdown_name(name: &str) -> String {
     code_span(name, MARKDOWN_NAME_LIMIT, |character, _, _| {

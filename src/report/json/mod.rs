@@ -28,6 +28,7 @@ pub fn render(report: &Report) -> String {
         judgement,
         policy,
         advisory,
+        limits: _,
     } = report;
     let mut root = head();
     root.insert("verdict".into(), judgement.verdict.as_str().into());
@@ -246,6 +247,7 @@ fn layer(layer: &LayerComparison) -> Value {
         drift,
         identical,
         quantisation_error,
+        update_profile: _,
     } = layer;
     let mut map = Map::new();
     map.insert("name".into(), name.as_str().into());

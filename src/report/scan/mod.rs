@@ -244,7 +244,7 @@ fn cells(
         cells.push(beside_the_fit::better(layer).to_owned());
     }
     cells.push(spark::sparkline(&spark::thin(
-        &layer.metrics.profile,
+        &layer.metrics.profile.evenly(),
         SPARK_COLUMNS,
     )));
     cells

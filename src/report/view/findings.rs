@@ -344,6 +344,7 @@ fn origin(finding: &Finding, target: Target) -> String {
 mod tests {
     use super::*;
     use crate::report::sample;
+    use crate::spectrum::Profile;
 
     const SIZE: Size = Size {
         worst: 8,
@@ -379,7 +380,7 @@ mod tests {
         }
         assert!(!of(&report).has_spectrum && of(&report).spectra_alike);
         for layer in &mut report.comparison.layers {
-            layer.tuned.profile.clear();
+            layer.tuned.profile = Profile::default();
         }
         assert!(!of(&report).has_spectrum && !of(&report).spectra_alike);
     }

@@ -29,6 +29,7 @@ pub use layers::{RoleRow, Roles};
 pub enum Target {
     Terminal,
     Markdown,
+    Html,
 }
 
 impl Target {
@@ -37,6 +38,7 @@ impl Target {
         match self {
             Self::Terminal => escape::terminal(text),
             Self::Markdown => escape::markdown_name(text),
+            Self::Html => escape::html(text),
         }
     }
 
@@ -45,6 +47,7 @@ impl Target {
         match self {
             Self::Terminal => escape::terminal(text),
             Self::Markdown => escape::markdown_code(text),
+            Self::Html => escape::html(text),
         }
     }
 
@@ -53,6 +56,7 @@ impl Target {
         match self {
             Self::Terminal => escape::terminal(text),
             Self::Markdown => escape::markdown_text(text),
+            Self::Html => escape::html_text(text),
         }
     }
 }
@@ -186,6 +190,7 @@ impl View {
             judgement,
             policy,
             advisory,
+            limits: _,
         } = report;
         let groups = findings::groups(report, target, size);
         let worst = findings::worst(&groups, size.worst);
