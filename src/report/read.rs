@@ -17,7 +17,7 @@ use crate::compare::{
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::{Finite, Measured};
 use crate::policy::Origin;
-use crate::spectrum::Profile;
+use crate::spectrum::{Phase, Profile};
 use crate::spectrum::metric::{Metric, MetricTable};
 use crate::verdict::{Finding, FindingLimit, Judgement, UndefinedCount, Verdict, Waived};
 
@@ -340,9 +340,10 @@ fn metrics(map: &Map<String, Value>, profile: Profile) -> LayerMetrics {
         table: table(map),
         fit: map.get("fit").and_then(Value::as_object).map(table),
         profile,
-        phase: map
-            .get("phase")
-            .and_then(|phase| serde_json::from_value(phase.clone()).ok()),
+        phase: map.get("phase").and_then(Value::as_str).and_then(|text| {
+            let mut phases = Phase::ALL.into_iter();
+            phases.find(|phase| phase.as_str() == text)
+        }),
     }
 }
 
@@ -394,6 +395,16 @@ mod tests {
             let read = Report::from_json(&json::render(&report)).unwrap();
             let expected = markdown::render(&report, &templates).unwrap();
             assert_eq!(markdown::render(&read, &templates).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn every_phase_is_read_back() {
+        for phase in Phase::ALL {
+            let mut report = sample::fail();
+            report.comparison.layers[0].tuned.phase = Some(phase);
+            let read = Report::from_json(&json::render(&report)).unwrap();
+            assert_eq!(read.comparison.layers[0].tuned.phase, Some(phase));
         }
     }
 
