@@ -7,8 +7,8 @@ use std::process::Command;
 use tunegate::code::Level;
 use tunegate::layer::Role;
 use tunegate::num::Finite;
-use tunegate::report::html::{self, FlowMark, FlowSection, FlowSeries};
 use tunegate::report::Report;
+use tunegate::report::html::{self, FlowMark, FlowSection, FlowSeries};
 use tunegate::spectrum::metric::Metric;
 use tunegate::verdict::{Series, Trend, TrendPoint};
 
