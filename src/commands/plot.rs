@@ -59,7 +59,7 @@ pub(super) fn write(plots: &[Plot], report: &ScanReport) -> Result<(), CommandEr
     Ok(())
 }
 
-/// The layers that share most words with the name.
+/// The layers that share most words with the name, those with few others first.
 fn near(wanted: &str, report: &ScanReport) -> Vec<String> {
     let words = |name: &str| -> Vec<String> {
         let parts = name.split(|letter: char| !letter.is_alphanumeric());
@@ -69,17 +69,17 @@ fn near(wanted: &str, report: &ScanReport) -> Vec<String> {
             .collect()
     };
     let wanted = words(wanted);
-    let mut ranked: Vec<(usize, &str)> = report
+    let mut ranked: Vec<(usize, usize, &str)> = report
         .layers
         .iter()
         .map(|layer| {
             let own = words(layer.name.as_str());
             let shared = wanted.iter().filter(|word| own.contains(word)).count();
-            (shared, layer.name.as_str())
+            (shared, own.len(), layer.name.as_str())
         })
-        .filter(|(shared, _)| *shared > 0)
+        .filter(|(shared, ..)| *shared > 0)
         .collect();
-    ranked.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
+    ranked.sort_by_key(|(shared, words, _)| (std::cmp::Reverse(*shared), *words));
     let best = ranked.into_iter().take(NEAR);
-    best.map(|(_, name)| name.to_owned()).collect()
+    best.map(|(.., name)| name.to_owned()).collect()
 }

@@ -143,6 +143,19 @@ fn text(error: impl Display) -> String {
     error.to_string()
 }
 
+/// Only 1, 2 and 5 of each decade: the others would stand in each other's way.
+fn label(value: f64) -> String {
+    let leading = value / 10_f64.powf(value.log10().floor());
+    let is_kept = [1.0, 2.0, 5.0, 10.0]
+        .iter()
+        .any(|kept| (leading - kept).abs() <= 1e-6);
+    if is_kept {
+        number::short(value)
+    } else {
+        String::new()
+    }
+}
+
 fn draw(figure: &Figure, svg: &mut String) -> Result<(), String> {
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(text)?;
@@ -162,15 +175,15 @@ fn draw(figure: &Figure, svg: &mut String) -> Result<(), String> {
         .axis_style(MUTED)
         .x_desc("eigenvalue")
         .y_desc("share of eigenvalues per decade")
-        .x_label_formatter(&|value| number::short(*value))
-        .y_label_formatter(&|value| number::short(*value))
+        .x_label_formatter(&|value| label(*value))
+        .y_label_formatter(&|value| label(*value))
         .label_style(("sans-serif", 13).into_font().color(&MUTED))
         .draw()
         .map_err(text)?;
     draw_spectrum(figure, &mut axes)?;
     draw_marks(figure, &mut axes)?;
     axes.configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::UpperRight)
         .background_style(WHITE.mix(0.9))
         .border_style(LINE)
         .label_font(("sans-serif", 13).into_font().color(&INK))
@@ -310,6 +323,12 @@ mod tests {
             error.to_string(),
             "cannot draw layer `zero`: it has no spectrum"
         );
+    }
+
+    #[test]
+    fn labels_stand_at_one_two_and_five() {
+        let labels = [0.001, 0.02, 0.3, 5.0, 90.0, 100.0].map(label);
+        assert_eq!(labels, ["0.001", "0.02", "", "5", "", "100"]);
     }
 
     #[test]
