@@ -22,7 +22,8 @@ function layerSection() {
     else select.value = String(index);
     showLayer(index);
   });
-  pick(options[0], "start");
+  const worst = Number(document.querySelector("#findings button[data-layer]")?.dataset.layer ?? options[0]);
+  pick(options.includes(worst) ? worst : options[0], "start");
 }
 
 function showLayer(index) {
