@@ -135,7 +135,6 @@ fn runs(pair: &Pair) -> String {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "times, for the documentation")]
 fn the_pages_hold_in_a_browser() {
     let Some((chromium, modules)) = browser() else {
         return;
