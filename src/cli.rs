@@ -218,6 +218,10 @@ pub struct ScanArgs {
         value_delimiter = '\n'
     )]
     pub emit: Vec<String>,
+    /// Draw the spectrum of a layer as SVG, with its power law and the edge of the noise; may be
+    /// repeated
+    #[arg(long, value_name = "LAYER=FILE", conflicts_with = "compat")]
+    pub plot: Vec<String>,
     /// Print the numbers of another tool, quirks included
     #[arg(long, value_enum)]
     pub compat: Option<CompatArg>,
@@ -286,6 +290,9 @@ pub struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Also write the reports to files, `-sound` and `-broken` added to their names; may be repeated
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub emit: Vec<String>,
     /// Write the carried checkpoints to this folder instead of a temporary one
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,

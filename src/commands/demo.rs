@@ -1,16 +1,17 @@
 //! `tunegate demo`: the gate on a small real base and two fine-tunes that are carried in the
 //! program. How they were trained is in `tests/fixtures/demo`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::check::{Sides, compare_whole};
-use super::judged;
+use super::emit::{self, Emit};
+use super::judged::{self, Format};
 use super::{CommandError, Outcome};
 use crate::cli::{CheckFormat, DemoArgs, RemoteArgs};
 use crate::error::ExitStatus;
 use crate::fs::{self, FsError};
 use crate::policy::Policy;
-use crate::report::Templates;
+use crate::report::{Templates, human};
 use crate::term::Printer;
 
 macro_rules! carried {
@@ -37,6 +38,14 @@ struct Carried {
 
 const BASE: Carried = carried!("base");
 const TUNED: [Carried; 2] = [carried!("sound"), carried!("broken")];
+/// A demo has no timings, parts or outputs to give.
+const FORMATS: &[(&str, Format)] = &[
+    ("human", Format::Report(CheckFormat::Human)),
+    ("json", Format::Report(CheckFormat::Json)),
+    ("markdown", Format::Report(CheckFormat::Markdown)),
+    ("html", Format::Report(CheckFormat::Html)),
+];
+
 const POLICY: &str = "sft";
 
 pub(super) fn run(args: &DemoArgs, printer: &Printer) -> Result<Outcome, CommandError> {
@@ -51,6 +60,7 @@ pub(super) fn run(args: &DemoArgs, printer: &Printer) -> Result<Outcome, Command
 /// Both verdicts, one after the other. The demo is a success when it ran: the second verdict is
 /// meant to be a failure.
 fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+    let emits = emit::parse(&args.emit, FORMATS)?;
     let templates = Templates::new(None)?;
     let policy = Policy::load(POLICY)?;
     let base = write(folder, BASE)?;
@@ -65,6 +75,13 @@ fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcom
         };
         let (comparison, _) = compare_whole(sides, &args.work, &RemoteArgs::default(), printer)?;
         let report = judged::report(comparison, &policy, false);
+        for Emit { format, path } in &emits {
+            if let Format::Report(format) = *format {
+                let layout = human::Layout::default();
+                let text = judged::render(&report, format, &templates, layout)?;
+                fs::write_atomic(&beside(path, carried.name), text.as_bytes())?;
+            }
+        }
         document.push_str(&format_heading(&base, &tuned));
         let layout = super::layout(printer);
         document.push_str(&judged::render(
@@ -86,6 +103,16 @@ fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcom
         document,
         status: ExitStatus::Sound,
     })
+}
+
+/// `report.html` of the checkpoint `sound` is `report-sound.html`.
+fn beside(path: &Path, name: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let file = match path.extension() {
+        Some(extension) => format!("{stem}-{name}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{name}"),
+    };
+    path.with_file_name(file)
 }
 
 fn format_heading(base: &str, tuned: &str) -> String {

@@ -11,6 +11,7 @@ mod indirect;
 mod judged;
 mod memory;
 mod merge;
+mod plot;
 mod policy;
 mod publish;
 mod reference;
@@ -28,6 +29,7 @@ use crate::error::ExitStatus;
 use crate::fs::FsError;
 use crate::policy::PolicyError;
 use crate::report::TemplateError;
+use crate::report::figure::FigureError;
 use crate::report::human::Layout;
 use crate::spectrum::{MemoryLimit, SpectrumError};
 use crate::term::{Colour, Printer, Verbosity};
@@ -111,6 +113,12 @@ pub enum CommandError {
         topic: String,
         near: Vec<&'static str>,
     },
+    #[error("cannot read `--plot {text}`: {problem}")]
+    Plot { text: String, problem: String },
+    #[error("cannot draw layer `{layer}`: the checkpoint has no matrix of that name")]
+    UnknownLayer { layer: String, near: Vec<String> },
+    #[error(transparent)]
+    Figure(#[from] FigureError),
     #[error(transparent)]
     Indirect(#[from] indirect::IndirectError),
     #[error(transparent)]
@@ -160,6 +168,11 @@ impl CommandError {
             Self::Emit { formats, .. } => Some(format!(
                 "write FORMAT=PATH with one of the formats {formats}"
             )),
+            Self::Plot { .. } => Some("write `--plot LAYER=FILE.svg`".to_owned()),
+            Self::UnknownLayer { near, .. } if near.is_empty() => {
+                Some("the names are in the first column of the table".to_owned())
+            }
+            Self::UnknownLayer { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
             Self::Indirect(_) => Some(indirect::HINT.to_owned()),
             Self::Ci(error) => error.hint(),
             Self::UnknownTopic { near, .. } if near.is_empty() => Some(
@@ -173,6 +186,7 @@ impl CommandError {
             | Self::Template(_)
             | Self::Fs(_)
             | Self::Spectrum { .. }
+            | Self::Figure(_)
             | Self::Threads { .. } => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::check::warn_of_unread_files;
 use super::emit::{self, Emit};
+use super::plot::{self, Plot};
 use super::reference::{Named, Opener};
 use super::{CommandError, Outcome, access, on_pool, open_cache, say_traffic, say_usage};
 use crate::checkpoint::{Adapter, Checkpoint, read_ahead, to_f64};
@@ -24,10 +25,11 @@ const FORMATS: &[(&str, ScanFormat)] = &[
 
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
+    let plots = plot::parse(&args.plot)?;
     let access = access(&args.remote);
     let checkpoint = match Opener::new(&access, printer).named(&args.reference, None)? {
         Named::Checkpoint(checkpoint) => checkpoint,
-        Named::Adapter(adapter) => return run_adapter(&adapter, &emits, args, printer),
+        Named::Adapter(adapter) => return run_adapter(&adapter, (&emits, &plots), args, printer),
     };
     warn_of_unread_files(&checkpoint, printer);
     for defect in checkpoint.defects() {
@@ -65,13 +67,13 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
     say_traffic(&access, printer);
     let identity = (checkpoint.reference(), checkpoint.revision());
     let report = report_of(identity, scanned, &estimator);
-    finish(&report, &emits, args, printer)
+    finish(&report, (&emits, &plots), args, printer)
 }
 
 /// The low-rank updates of an adapter without its base.
 fn run_adapter(
     adapter: &Adapter,
-    emits: &[Emit<ScanFormat>],
+    targets: (&[Emit<ScanFormat>], &[Plot]),
     args: &ScanArgs,
     printer: &Printer,
 ) -> Result<Outcome, CommandError> {
@@ -86,7 +88,7 @@ fn run_adapter(
     let estimator = Estimator::default();
     let scanned = on_pool(&args.work, |_memory| scan_adapter(adapter, &estimator))??;
     let report = report_of((adapter.reference(), None), scanned, &estimator);
-    finish(&report, emits, args, printer)
+    finish(&report, targets, args, printer)
 }
 
 fn report_of(
@@ -138,13 +140,14 @@ fn report_of(
     }
 }
 
-/// Writes every `--emit`, and the document for stdout.
+/// Writes every `--emit` and `--plot`, and the document for stdout.
 fn finish(
     report: &ScanReport,
-    emits: &[Emit<ScanFormat>],
+    (emits, plots): (&[Emit<ScanFormat>], &[Plot]),
     args: &ScanArgs,
     printer: &Printer,
 ) -> Result<Outcome, CommandError> {
+    plot::write(plots, report)?;
     for emit in emits {
         fs::write_atomic(
             &emit.path,

@@ -24,6 +24,7 @@ use crate::verdict::{Judgement, RuleLimits, Verdict};
 pub mod advice;
 pub mod csv;
 pub mod escape;
+pub mod figure;
 pub mod html;
 pub mod human;
 pub mod json;

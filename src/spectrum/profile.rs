@@ -94,7 +94,7 @@ impl Profile {
     pub fn histogram(&self, low: f64, high: f64, bins: usize) -> Vec<f64> {
         let mut counts = vec![0.0; bins];
         let width = (high - low) / bins as f64;
-        if self.is_empty() || bins == 0 || !(width > 0.0) {
+        if self.is_empty() || bins == 0 || width.is_nan() || width <= 0.0 {
             return counts;
         }
         let ranks = ranks(self.count);
@@ -138,7 +138,7 @@ fn add(counts: &mut [f64], position: f64, amount: f64) {
 /// Spreads `amount` evenly over `from..to` (log10), as far as that lies among the bins.
 fn spread(counts: &mut [f64], (from, to): (f64, f64), amount: f64, (low, width): (f64, f64)) {
     let (from, to) = ((from - low) / width, (to - low) / width);
-    if !(to - from > 1e-6) {
+    if to - from <= 1e-6 {
         add(counts, from, amount);
         return;
     }

@@ -54,3 +54,13 @@ fn the_carried_checkpoints_are_small() {
         .sum();
     assert!(total <= LARGEST, "{total} bytes");
 }
+
+#[test]
+fn the_demo_writes_a_page_for_each_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = format!("html={}", folder.path().join("page.html").display());
+    run(&["demo", "--emit", &target]).expect_code(0);
+    let read = |name: &str| tunegate::fs::read_to_string(&folder.path().join(name)).unwrap();
+    assert!(read("page-sound.html").contains("<h1>Pass</h1>"));
+    assert!(read("page-broken.html").contains("<h1>Fail</h1>"));
+}

@@ -314,3 +314,26 @@ fn compat_has_a_row_for_every_tensor_of_two_or_four_dimensions() {
         ("conv2d", "9")
     );
 }
+
+#[test]
+fn a_layer_is_drawn_and_an_unknown_one_is_named_with_its_neighbours() {
+    let pair = written(&base());
+    let plot = format!("{QUERY}={}", pair.path("figure.svg").display());
+    scan(&pair, &["--plot", &plot]).expect_code(0);
+    let figure = fs::read_to_string(&pair.path("figure.svg")).unwrap();
+    assert!(figure.starts_with("<svg ") && figure.contains(QUERY));
+    assert!(figure.contains("power law, alpha "));
+
+    let ran = scan(&pair, &["--plot", "layers.0.q_proj.weight=x.svg"]).expect_code(2);
+    assert!(
+        ran.stderr
+            .contains("cannot draw layer `layers.0.q_proj.weight`")
+    );
+    assert!(
+        ran.stderr.contains(&format!("did you mean {QUERY}")),
+        "{}",
+        ran.stderr
+    );
+    let ran = scan(&pair, &["--plot", "figure.svg"]).expect_code(2);
+    assert!(ran.stderr.contains("there is no `=`"), "{}", ran.stderr);
+}

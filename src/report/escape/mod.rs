@@ -45,7 +45,7 @@ pub fn html(text: &str) -> String {
 /// A sentence for HTML content. Words between backticks become `code` elements.
 pub fn html_text(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return html(text);
     }
     let mut out = String::with_capacity(text.len());

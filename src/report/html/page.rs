@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::compare::{CheckpointIdentity, SkippedTensor};
 use crate::report::escape;
 use crate::report::templates::invalid;
-use crate::report::view::{CheckpointView, Pair, Size, Target, View};
+use crate::report::view::{CheckpointView, Pair, Size, Target, View, short_digest};
 use crate::report::{Report, ScanReport, TemplateError};
 
 use super::data;
@@ -141,7 +141,7 @@ pub(super) fn of_scan(report: &ScanReport) -> Result<String, TemplateError> {
             &CheckpointView {
                 reference,
                 revision: escape::html(revision.as_deref().unwrap_or_default()),
-                digest: escape::html(digest),
+                digest: escape::html(&short_digest(digest)),
             },
         )],
         has_layers: !report.layers.is_empty(),

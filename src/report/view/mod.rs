@@ -254,7 +254,7 @@ fn checkpoint(identity: &CheckpointIdentity, target: Target) -> CheckpointView {
 }
 
 /// The algorithm and twelve digits: enough to compare by eye.
-fn short_digest(digest: &str) -> String {
+pub(super) fn short_digest(digest: &str) -> String {
     digest.chars().take("sha256:".len() + 12).collect()
 }
 

@@ -236,3 +236,20 @@ fn a_template_of_the_user_replaces_the_built_in_one() {
         broken.stderr
     );
 }
+
+#[test]
+fn one_page_is_written_with_the_same_bytes_each_time() {
+    let model = TinyCheckpoint::model();
+    let pair = Pair::new(&model, &model.tuned(0.5));
+    for (name, threads) in [("one", "1"), ("two", "2")] {
+        let target = format!("html={}", pair.path(name).display());
+        let args = ["--policy", "sft", "--threads", threads, "--emit", &target];
+        pair.check(&args).expect_code(1);
+    }
+    let page = fs::read_to_string(&pair.path("one")).unwrap();
+    assert_eq!(page, fs::read_to_string(&pair.path("two")).unwrap());
+    assert!(page.starts_with("<!doctype html>\n") && page.ends_with("</html>\n"));
+    assert!(page.contains("<h1>Fail</h1>"));
+    let shown = pair.check(&["--policy", "sft", "--format", "html"]);
+    assert_eq!(shown.stdout, page);
+}

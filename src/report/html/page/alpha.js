@@ -38,10 +38,16 @@ function showDepth(place, metric, parts) {
     draw(body, (width) => depthChart(name, metric, groups.get(name), { x, y }, width));
   }
   const notes = [];
-  if (without) notes.push(`${without} matrices have no ${metric}: the reason is in the table of a layer.`);
-  if (apart) notes.push(`${apart} matrices outside the blocks are in the table only.`);
+  if (without) notes.push(`${without} without ${metric}: the reason is in the numbers of a layer.`);
+  if (apart) notes.push(`${apart} outside the blocks: in the table only.`);
   if (!names.length) notes.unshift(`No layer has a ${metric}.`);
   document.getElementById("depth-note").textContent = notes.join(" ");
+}
+
+// At most five whole numbers.
+function wholes([low, high]) {
+  const step = Math.max(1, Math.ceil((high - low) / 4));
+  return Array.from({ length: Math.floor((high - low) / step) + 1 }, (_, at) => low + at * step);
 }
 
 function depthChart(name, metric, rows, domain, width) {
@@ -52,7 +58,7 @@ function depthChart(name, metric, rows, domain, width) {
     (last ? `base ${fromTo(rows.map((row) => row.values[0]))}, tuned ` : "") + fromTo(rows.map((row) => row.values[last]));
   const made = chart(label, {
     width, height: 170, marginLeft: 44, marginRight: 8, marginTop: 12, marginBottom: 30,
-    x: { label: null, domain: domain.x[0] === domain.x[1] ? [domain.x[0] - 1, domain.x[1] + 1] : domain.x, inset: 6, ticks: 4, tickFormat: "d" },
+    x: { label: null, domain: domain.x[0] === domain.x[1] ? [domain.x[0] - 1, domain.x[1] + 1] : domain.x, inset: 6, ticks: wholes(domain.x), tickFormat: "d" },
     y: { label: null, domain: domain.y, grid: true, nice: true, ticks: 4 },
     marks: [
       Plot.ruleY(inside, { stroke: "var(--warn)", strokeDasharray: "4 3" }),

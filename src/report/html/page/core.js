@@ -88,6 +88,8 @@ const sizes = new ResizeObserver((entries) => {
 function chart(label, options) {
   const made = Plot.plot({ ...options, style: { fontSize: "12px", background: "transparent", overflow: "visible" } });
   const svg = made.tagName === "svg" || made.tagName === "SVG" ? made : made.querySelector("svg");
+  // Plot names its groups, which have no role that a name could belong to.
+  for (const group of svg.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", label);
   return made;

@@ -22,13 +22,14 @@ function layerSection() {
     else select.value = String(index);
     showLayer(index);
   });
-  pick(options[0], "start");
+  const worst = Number(document.querySelector("#findings button[data-layer]")?.dataset.layer ?? options[0]);
+  pick(options.includes(worst) ? worst : options[0], "start");
 }
 
 function showLayer(index) {
   document.getElementById("layer-name").textContent = layers.name[index];
-  document.getElementById("layer-facts").replaceChildren(badge(layers.level[index]),
-    ` ${role(index)} · ${layers.shape[index]} · ${layers.dtype[index]}` + (layers.phase?.[index] ? ` · ${layers.phase[index]}` : ""));
+  document.getElementById("layer-facts").replaceChildren(...(layers.level[index] ? [badge(layers.level[index]), " · "] : []),
+    `${role(index)} · ${layers.shape[index]} · ${layers.dtype[index]}` + (layers.phase?.[index] ? ` · ${layers.phase[index]}` : ""));
   document.getElementById("layer-said").textContent = `Layer ${layers.name[index]} picked`;
   const spectrum = document.getElementById("spectrum");
   const update = document.getElementById("update");
@@ -145,10 +146,12 @@ function layerTable(index) {
   };
   const table = element("table", { class: "plain" });
   if (isScan) {
-    table.append(head(["metric", "value"]));
-    table.append(element("tbody", {}, ...Object.keys(report.metrics.metrics).filter((metric) => has("metrics", metric, index)).map((metric) =>
+    const all = Object.keys(report.metrics.metrics).filter((metric) => has("metrics", metric, index));
+    const part = (metrics) => element("table", { class: "plain" }, head(["metric", "value"]), element("tbody", {}, ...metrics.map((metric) =>
       element("tr", {}, element("th", { scope: "row" }, metric), cell("metrics", metric)))));
-    return table;
+    const first = all.filter((metric) => FIRST.includes(metric));
+    const others = all.filter((metric) => !FIRST.includes(metric));
+    return element("div", {}, part(first), others.length ? element("details", {}, element("summary", {}, `${others.length} more numbers`), part(others)) : null);
   }
   table.append(head(["of the pair", "value", "limit"]));
   const pair = Object.keys(report.metrics.drift).filter((metric) => has("drift", metric, index));
