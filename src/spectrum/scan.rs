@@ -172,7 +172,8 @@ struct Measurement {
 /// Everything that decides what is measured of a tensor.
 fn key_of(tensor: &Tensor, layers: &[LayerSource], sha256: &str, estimator: &Estimator) -> Key {
     Key::of(&[
-        "scan",
+        // The 2 is of the set of metrics: without `spectral_gap` it was none.
+        "scan-2",
         env!("CARGO_PKG_VERSION"),
         &format!("{:?}", estimator.describe()),
         &tensor.name,
