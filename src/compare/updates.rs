@@ -38,9 +38,7 @@ pub fn updates(
     memory: MemoryLimit,
 ) -> Result<Updates, CheckpointError> {
     let laid_out = base.laid_out_like(later);
-    let base = laid_out
-        .as_ref()
-        .map_or(base, |LaidOut { base, .. }| base);
+    let base = laid_out.as_ref().map_or(base, |LaidOut { base, .. }| base);
     let prepared = prepare(base, later);
     let need = |pair: &TensorPair<'_>| pair.bytes();
     let _ahead = read_ahead(

@@ -7,6 +7,7 @@
 //! | [`human`] | the terminal's view |
 //! | [`markdown`] | the pull request comment and the step summary, within GitHub's size limit |
 //! | [`scan`], [`csv`] | one checkpoint's numbers |
+//! | [`track`] | the flow over the checkpoints of a run |
 //!
 //! [`Report::from_json`] reads the JSON document back.
 //!
@@ -32,6 +33,7 @@ mod roles;
 pub mod scan;
 pub mod spark;
 pub mod templates;
+pub mod track;
 pub mod view;
 
 #[cfg(test)]
