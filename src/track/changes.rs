@@ -120,6 +120,12 @@ fn outliers(differences: &[Difference], level: f64) -> Vec<(usize, f64)> {
         }
     }
     taken.truncate(last);
+    // What hides behind larger ones is as sure as what gave it away.
+    let mut least = 1.0;
+    for (_, p_value) in taken.iter_mut().rev() {
+        least = num::min(least, *p_value);
+        *p_value = least;
+    }
     taken
 }
 

@@ -66,6 +66,7 @@ pub struct LayerIdentity {
     pub role: Role,
     pub scope: Scope,
     pub shape: Vec<usize>,
+    pub eigenvalues: usize,
 }
 
 /// What a series is of.
@@ -119,7 +120,7 @@ impl Flow {
         let mut series = of_groups(&layers, &snapshots);
         let of_layers = of_layers(&layers, &snapshots);
         let problems = problems(&snapshots);
-        let (mut marks, tested_series) = mark::marks(&of_layers, &labels);
+        let (mut marks, tested_series) = mark::marks(&layers, &of_layers, &labels);
         marks.extend(mark::of_traps(&layers, &of_layers, &labels));
         marks.sort_by_key(|mark| mark.step);
         let stages = stages(&layers, &of_layers, labels.len());
@@ -190,7 +191,7 @@ impl Flow {
     }
 }
 
-/// What is wrong, a step at a time; what the step before has already is said once.
+/// What is wrong, a step at a time.
 fn problems(snapshots: &[Snapshot]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (step, snapshot) in snapshots.iter().enumerate() {
@@ -210,6 +211,7 @@ fn identities(snapshots: &[Snapshot]) -> Vec<LayerIdentity> {
             role: layer.role,
             scope: layer.scope,
             shape: layer.shape.clone(),
+            eigenvalues: layer.eigenvalues,
         });
     }
     let mut layers: Vec<LayerIdentity> = known.into_values().collect();

@@ -10,7 +10,7 @@ use crate::spectrum::metric::Metric;
 /// Metrics that are searched for abrupt changes: on which scale, and how large a change must be to be
 /// worth a mark. A tenth of a decade is a factor of 1.26.
 ///
-/// Counts are no such series: `trap_count` has its own rule.
+/// Counts are no such series: `trap_count` has its own rule. Neither are those of [`IN_STEPS`] in small layers.
 const SEARCHED: [(Metric, Scale, f64); 9] = [
     (Metric::Alpha, Scale::Plain, 0.10),
     (Metric::KsDistance, Scale::Plain, 0.02),
@@ -22,6 +22,16 @@ const SEARCHED: [(Metric, Scale, f64); 9] = [
     (Metric::Entropy, Scale::Plain, 0.02),
     (Metric::RelativeUpdate, Scale::Plain, 0.02),
 ];
+
+/// Metrics that move in visible steps where there are few eigenvalues, such as 1 / M.
+const IN_STEPS: [Metric; 4] = [
+    Metric::KsDistance,
+    Metric::ParticipationRatio,
+    Metric::ErgFraction,
+    Metric::Entropy,
+];
+/// As many as a power law needs.
+const LEAST_EIGENVALUES: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkKind {
@@ -49,13 +59,25 @@ pub struct Mark {
 
 /// The abrupt changes of the layers' series, and how many series were searched. The level of all marks
 /// together is [`LEVEL`]: each series has its share.
-pub(super) fn marks(series: &[Series], labels: &[String]) -> (Vec<Mark>, usize) {
+pub(super) fn marks(
+    layers: &[LayerIdentity],
+    series: &[Series],
+    labels: &[String],
+) -> (Vec<Mark>, usize) {
+    let is_small = |subject: &Subject| {
+        layers.iter().any(|layer| {
+            layer.eigenvalues < LEAST_EIGENVALUES && *subject == Subject::Layer(layer.name.clone())
+        })
+    };
     let searched: Vec<(&Series, Scale, f64)> = series
         .iter()
         .filter_map(|series| {
             let (_, scale, least) = SEARCHED
                 .into_iter()
                 .find(|(metric, ..)| *metric == series.metric)?;
+            if IN_STEPS.contains(&series.metric) && is_small(&series.subject) {
+                return None;
+            }
             let values = series.numbers();
             super::changes::is_searchable(&values).then_some((series, scale, least))
         })

@@ -3,7 +3,7 @@
 use crate::cache::Store;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::compare::{CheckpointIdentity, Fact, SkippedTensor, updates};
-use crate::layer::{LayerName, Role, Scope};
+use crate::layer::{Form, LayerName, Role, Scope};
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable};
 use crate::spectrum::validity::ValidityRequest;
@@ -29,6 +29,7 @@ pub struct LayerSnapshot {
     pub role: Role,
     pub scope: Scope,
     pub shape: Vec<usize>,
+    pub eigenvalues: usize,
     /// The metrics of one checkpoint, and `relative_update`.
     pub table: MetricTable,
 }
@@ -63,7 +64,12 @@ pub fn snapshot(
             .and_then(|updates| updates.get(Metric::RelativeUpdate).cloned());
         let not_there = || Measured::not_applicable("the base has no such layer");
         table.set(Metric::RelativeUpdate, update.unwrap_or_else(not_there));
+        let eigenvalues = match matrix.source.form {
+            Form::Matrix { rows, cols } => rows.min(cols),
+            Form::Vector | Form::NotAMatrix(_) => 0,
+        };
         LayerSnapshot {
+            eigenvalues,
             name: matrix.source.name,
             role: matrix.source.traits.role,
             scope: matrix.source.traits.scope,

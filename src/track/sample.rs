@@ -76,6 +76,7 @@ fn layer(name: &str, (alpha, distance, traps, z): Row) -> LayerSnapshot {
         role: Role::MlpFc1,
         scope: Scope::Body,
         shape: vec![200, 200],
+        eigenvalues: 200,
         table,
     }
 }
