@@ -9,7 +9,7 @@ pub(super) fn two_sided(statistic: f64, freedom: usize) -> f64 {
     let angle = (statistic.abs() / (freedom as f64).sqrt()).atan();
     let (sine, cosine) = angle.sin_cos();
     let squared = cosine * cosine;
-    let within = if freedom % 2 == 0 {
+    let within = if freedom.is_multiple_of(2) {
         let mut term = 1.0;
         let mut sum = 1.0;
         for even in (2..freedom).step_by(2) {

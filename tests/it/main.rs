@@ -29,3 +29,4 @@ mod scan;
 mod shards;
 mod spectral;
 mod support;
+mod track;

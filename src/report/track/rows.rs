@@ -1,6 +1,7 @@
 //! What the tables for people have in common.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::report::number;
 use crate::report::view::Target;
@@ -91,7 +92,7 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
             } else {
                 format!("{p_value:.0e}")
             };
-            text.push_str(&format!(" (p {p_value})"));
+            let _infallible = write!(text, " (p {p_value})");
         }
         if !others.is_empty() {
             let names: Vec<String> = others
@@ -105,7 +106,7 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
             } else {
                 String::new()
             };
-            text.push_str(&format!("; so in {}{more}", names.join(", ")));
+            let _infallible = write!(text, "; so in {}{more}", names.join(", "));
         }
         Some(text)
     };
