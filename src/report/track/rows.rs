@@ -126,7 +126,7 @@ pub(super) fn search_text(flow: &Flow) -> String {
         );
     }
     format!(
-        "{} series searched for abrupt changes; a run without any has a mark with a probability of {}",
+        "{} series searched for abrupt changes; a run of Gaussian differences has a mark with a probability of at most {}",
         flow.tested_series,
         crate::track::changes::LEVEL
     )
