@@ -180,7 +180,7 @@ pub(super) fn warn_of_unread_files(checkpoint: &Checkpoint, printer: &Printer) {
 }
 
 /// Nothing can be judged against a base that is not whole.
-fn refuse_corrupt(base: &Checkpoint) -> Result<(), CommandError> {
+pub(super) fn refuse_corrupt(base: &Checkpoint) -> Result<(), CommandError> {
     if base.defects().is_empty() {
         return Ok(());
     }

@@ -16,6 +16,7 @@ mod policy;
 mod publish;
 mod reference;
 mod scan;
+mod track;
 
 use std::path::PathBuf;
 
@@ -33,6 +34,7 @@ use crate::report::figure::FigureError;
 use crate::report::human::Layout;
 use crate::spectrum::{MemoryLimit, SpectrumError};
 use crate::term::{Colour, Printer, Verbosity};
+use crate::track::TrackError;
 
 /// What a command leaves: one document for stdout, and the exit status.
 #[derive(Debug)]
@@ -122,6 +124,8 @@ pub enum CommandError {
     #[error(transparent)]
     Indirect(#[from] indirect::IndirectError),
     #[error(transparent)]
+    Track(#[from] TrackError),
+    #[error(transparent)]
     Ci(Box<ci::CiError>),
     #[error("cannot start {threads} threads")]
     Threads {
@@ -174,6 +178,7 @@ impl CommandError {
             }
             Self::UnknownLayer { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
             Self::Indirect(_) => Some(indirect::HINT.to_owned()),
+            Self::Track(error) => error.hint().map(str::to_owned),
             Self::Ci(error) => error.hint(),
             Self::UnknownTopic { near, .. } if near.is_empty() => Some(
                 "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),
@@ -226,6 +231,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
         Command::Comment(args) => comment::run(args, printer),
         Command::Merge(args) => merge::run(args, printer),
         Command::Scan(args) => scan::run(args, printer),
+        Command::Track(args) => track::run(args, printer),
         Command::Policy(args) => policy::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Demo(args) => demo::run(args, printer),

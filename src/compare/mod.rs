@@ -16,6 +16,7 @@ mod precision;
 mod prepare;
 mod replay;
 mod run;
+mod updates;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub use baseline::{Baseline, BaselineRun, BaselineRuns, LeftOut, Levels, RunLaye
 pub use error::CompareError;
 pub use part::{Part, PartError, Shard};
 pub use run::{Compared, Options, compare_part};
+pub use updates::{Updates, updates};
 
 /// Everything that was learnt about a pair; the only input of the verdict beside the policy.
 #[derive(Debug, Clone)]

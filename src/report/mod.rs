@@ -8,6 +8,7 @@
 //! | [`markdown`] | the pull request comment and the step summary, within GitHub's size limit |
 //! | [`html`] | one page that people open, with charts |
 //! | [`scan`], [`csv`] | one checkpoint's numbers |
+//! | [`track`] | the flow over the checkpoints of a run |
 //!
 //! [`Report::from_json`] reads the JSON document back.
 //!
@@ -36,6 +37,7 @@ mod roles;
 pub mod scan;
 pub mod spark;
 pub mod templates;
+pub mod track;
 pub mod view;
 
 #[cfg(test)]

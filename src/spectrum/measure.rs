@@ -34,7 +34,7 @@ const OF_THE_FIT: [Metric; 8] = [
 ];
 
 /// What depends on the singular values, or on the entries being finite.
-const OF_THE_SPECTRUM: [Metric; 19] = [
+const OF_THE_SPECTRUM: [Metric; 20] = [
     Metric::FrobeniusNorm,
     Metric::SpectralNorm,
     Metric::StableRank,
@@ -54,6 +54,7 @@ const OF_THE_SPECTRUM: [Metric; 19] = [
     Metric::MpEdge,
     Metric::MpSoftrank,
     Metric::SpikeCount,
+    Metric::SpectralGap,
 ];
 
 /// Metrics of one matrix, and the raw power-law fit behind them.
@@ -225,6 +226,16 @@ fn set_norms(table: &mut MetricTable, spectrum: &Spectrum) {
     table.set(Metric::LogNorm, defined(2.0 * frobenius.log10()));
     table.set(Metric::LogSpectralNorm, defined(2.0 * spectral.log10()));
     table.set(Metric::StableRank, defined((frobenius / spectral).powi(2)));
+    table.set(Metric::SpectralGap, spectral_gap(spectrum));
+}
+
+/// sigma_1 / sigma_2, where the second is more than rounding.
+fn spectral_gap(spectrum: &Spectrum) -> Measured {
+    match (spectrum.resolved_count(), spectrum.singular_values()) {
+        (0, _) => zero_matrix(),
+        (2.., [first, second, ..]) => Measured::of(first / second),
+        _ => Measured::not_applicable("the matrix has rank 1"),
+    }
 }
 
 /// Entropies of the shares `lambda / sum lambda`.

@@ -80,6 +80,7 @@ metrics! {
     ZeroFraction = "zero_fraction" of Checkpoint,
     NonfiniteCount = "nonfinite_count" of Checkpoint,
     ParticipationRatio = "participation_ratio" of Checkpoint,
+    SpectralGap = "spectral_gap" of Checkpoint,
     RelativeUpdate = "relative_update" of Pair,
     Cosine = "cosine" of Pair,
     ChangedFraction = "changed_fraction" of Pair,

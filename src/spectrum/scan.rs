@@ -172,7 +172,8 @@ struct Measurement {
 /// Everything that decides what is measured of a tensor.
 fn key_of(tensor: &Tensor, layers: &[LayerSource], sha256: &str, estimator: &Estimator) -> Key {
     Key::of(&[
-        "scan 2",
+        // Raised when what is measured, or its form, changes.
+        "scan 3",
         env!("CARGO_PKG_VERSION"),
         &format!("{:?}", estimator.describe()),
         &tensor.name,

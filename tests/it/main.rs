@@ -30,4 +30,5 @@ mod scan;
 mod shards;
 mod spectral;
 mod support;
+mod track;
 mod workflows;

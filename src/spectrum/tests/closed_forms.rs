@@ -158,6 +158,19 @@ fn a_rank_one_matrix_has_rank_one_in_every_sense() {
             .is_some()
     );
     assert!(found.table.get(Metric::Alpha).unwrap().reason().is_some());
+    let gap = found.table.get(Metric::SpectralGap).unwrap();
+    assert!(gap.reason().is_some());
+}
+
+#[test]
+fn the_spectral_gap_is_the_ratio_of_the_two_largest_singular_values() {
+    let mut diagonal = Array2::zeros((3, 5));
+    for (index, value) in [4.0, -10.0, 1.0].into_iter().enumerate() {
+        diagonal[[index, index]] = value;
+    }
+    let found = measured(diagonal);
+    let gap = found.table.value(Metric::SpectralGap).unwrap();
+    assert!(relative_error(gap, 2.5) <= 1e-12, "{gap}");
 }
 
 #[test]

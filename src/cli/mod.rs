@@ -8,6 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::checkpoint::TimeLimit;
 use crate::num::ByteSize;
 
+mod track;
+
+use track::TRACK_ABOUT;
+pub use track::TrackArgs;
+
 /// Judges whether a fine-tuned checkpoint is a sound fine-tune of its base, from the weights alone.
 #[derive(Debug, Parser)]
 #[command(
@@ -32,6 +37,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the spectral table of one checkpoint
     Scan(ScanArgs),
+    /// Follow the spectra over the checkpoints of one run
+    #[command(long_about = TRACK_ABOUT)]
+    Track(TrackArgs),
     /// Join the parts of a sharded check into one verdict
     Merge(MergeArgs),
     /// Judge in a workflow of GitHub Actions, and publish the result there
