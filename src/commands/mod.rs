@@ -7,6 +7,7 @@ mod comment;
 mod demo;
 mod emit;
 mod explain;
+mod history;
 mod indirect;
 mod judged;
 mod memory;
@@ -26,6 +27,7 @@ use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, RemoteArgs
 use crate::compare::{CompareError, PartError};
 use crate::error::ExitStatus;
 use crate::fs::FsError;
+use crate::history::HistoryError;
 use crate::policy::PolicyError;
 use crate::report::TemplateError;
 use crate::report::human::Layout;
@@ -115,6 +117,12 @@ pub enum CommandError {
     Indirect(#[from] indirect::IndirectError),
     #[error(transparent)]
     Ci(Box<ci::CiError>),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("cannot read the arguments: {problem}")]
+    HistoryArgument { problem: String },
+    #[error("there is nothing to bisect")]
+    NothingToBisect,
     #[error("cannot start {threads} threads")]
     Threads {
         threads: usize,
@@ -162,12 +170,17 @@ impl CommandError {
             )),
             Self::Indirect(_) => Some(indirect::HINT.to_owned()),
             Self::Ci(error) => error.hint(),
+            Self::History(error) => error.hint().map(str::to_owned),
+            Self::NothingToBisect => {
+                Some("pass `--history STORE`, or checkpoints with `--base REF`".to_owned())
+            }
             Self::UnknownTopic { near, .. } if near.is_empty() => Some(
                 "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),
             ),
             Self::UnknownTopic { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
             Self::Compare(CompareError::Values { .. } | CompareError::Parts(_))
             | Self::Shard { .. }
+            | Self::HistoryArgument { .. }
             | Self::WritePart(_)
             | Self::Policy(_)
             | Self::Template(_)
@@ -212,6 +225,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
         Command::Comment(args) => comment::run(args, printer),
         Command::Merge(args) => merge::run(args, printer),
         Command::Scan(args) => scan::run(args, printer),
+        Command::History(args) => history::run(args, printer),
         Command::Policy(args) => policy::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Demo(args) => demo::run(args, printer),

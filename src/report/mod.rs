@@ -21,12 +21,14 @@ use crate::spectrum::validity::Validity;
 use crate::verdict::{Judgement, Verdict};
 
 pub mod advice;
+pub mod chart;
 pub mod csv;
 pub mod escape;
 pub mod human;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod openmetrics;
 mod read;
 mod roles;
 pub mod scan;

@@ -47,7 +47,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// `schema` and `tool`, which start every document.
-pub(super) fn head() -> Map<String, Value> {
+pub fn head() -> Map<String, Value> {
     let mut root = Map::new();
     root.insert("schema".into(), SCHEMA.into());
     root.insert(
@@ -99,7 +99,7 @@ pub(super) fn scope_name(scope: Scope) -> &'static str {
 }
 
 /// Pretty JSON with a line end; characters that a reader could not see are escaped.
-pub(super) fn to_text(root: Map<String, Value>) -> String {
+pub fn to_text(root: Map<String, Value>) -> String {
     let pretty = format!("{:#}\n", Value::Object(root));
     let mut text = String::with_capacity(pretty.len());
     let mut rest = pretty.chars();
@@ -309,7 +309,7 @@ fn optional(value: Option<Finite>) -> Value {
     clippy::cast_possible_truncation,
     reason = "the magnitude is checked to be below 2^53"
 )]
-pub(super) fn number(value: f64) -> Value {
+pub fn number(value: f64) -> Value {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if value.fract().abs() <= 0.0 && value.abs() < EXACT {
         Value::from(value as i64)

@@ -1,5 +1,7 @@
 //! The command line: structs and enums only, no logic.
 
+mod history;
+
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -7,6 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::checkpoint::TimeLimit;
 use crate::num::ByteSize;
+
+pub use history::{
+    AcceptArgs, BisectArgs, ExportArgs, HistoryAction, HistoryArgs, HistoryCommandArgs,
+    HistoryFormat, ImportArgs, PruneArgs, RecordArgs, RunArgs, SelectArgs, ShowArgs, StoreArgs,
+    TrendArgs,
+};
 
 /// Judges whether a fine-tuned checkpoint is a sound fine-tune of its base, from the weights alone.
 #[derive(Debug, Parser)]
@@ -40,6 +48,8 @@ pub enum Command {
     /// Publish a finished JSON report on its pull request
     #[command(long_about = COMMENT_ABOUT)]
     Comment(Box<CommentArgs>),
+    /// Keep, show and search runs over time
+    History(HistoryCommandArgs),
     /// Validate a policy, or print the effective one
     Policy(PolicyArgs),
     /// Explain a finding code or a metric
@@ -117,6 +127,8 @@ pub struct JudgeArgs {
     /// Exit with 0 where the verdict is fail, and say so
     #[arg(long, env = "TUNEGATE_ADVISORY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub advisory: bool,
+    #[command(flatten)]
+    pub history: HistoryArgs,
 }
 
 #[derive(Debug, Args)]
