@@ -81,9 +81,10 @@ impl Connection {
             self.execute("read", "PRAGMA foreign_keys = ON", &[])?;
             // Fails here where the file is no database.
             self.rows("read", "SELECT COUNT(*) FROM sqlite_master", &[])?;
-            if access == Access::Write {
-                self.rows("write", "PRAGMA journal_mode = DELETE", &[])?;
-            }
+            match access {
+                Access::Write => self.rows("write", "PRAGMA journal_mode = DELETE", &[])?,
+                Access::Read => self.rows("read", "PRAGMA query_only = ON", &[])?,
+            };
             return Ok(());
         }
         let read_only = if access == Access::Read { "on" } else { "off" };

@@ -32,12 +32,13 @@ impl Location {
         }
     }
 
-    /// What the driver connects to.
+    /// What the driver connects to. A file is opened to write even where it is only read: what a writer
+    /// that was killed left half-way has to be taken back first.
     pub(super) fn connection_url(&self, create: bool) -> String {
         match self {
             Self::Postgres(url) => url.to_string(),
             Self::File(path) => {
-                let mode = if create { "rwc" } else { "ro" };
+                let mode = if create { "rwc" } else { "rw" };
                 format!("sqlite:{}?mode={mode}", encode(path))
             }
         }
@@ -102,6 +103,6 @@ mod tests {
         let url = Location::parse("a?mode=memory#é.db")
             .unwrap()
             .connection_url(false);
-        assert_eq!(url, "sqlite:a%3fmode%3dmemory%23%c3%a9.db?mode=ro");
+        assert_eq!(url, "sqlite:a%3fmode%3dmemory%23%c3%a9.db?mode=rw");
     }
 }

@@ -30,6 +30,7 @@ pub mod markdown;
 pub mod number;
 pub mod openmetrics;
 mod read;
+mod read_trend;
 mod roles;
 pub mod scan;
 pub mod spark;

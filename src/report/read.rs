@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::read_trend::{self, TrendDocument};
 use super::{PolicyIdentity, Report, json};
 use crate::code::{FindingCode, Level};
 use crate::compare::{
@@ -48,6 +49,8 @@ struct Document {
     summary: Summary,
     findings: Vec<FindingDocument>,
     layers: Vec<Layer>,
+    #[serde(default)]
+    trend: Option<TrendDocument>,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +175,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
         summary,
         findings,
         layers,
+        trend,
     } = document;
     let findings = findings
         .into_iter()
@@ -191,7 +195,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
             findings,
             aggregates: summary.aggregates,
             undefined: undefined.collect(),
-            trend: None,
+            trend: trend.map(read_trend::trend).transpose()?,
         },
         comparison: Comparison {
             base: identity(base),

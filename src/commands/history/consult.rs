@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::super::publish::chain;
 use crate::cli::{HistoryArgs, RunArgs};
-use crate::compare::{Baseline, Comparison};
+use crate::compare::{Baseline, BaselineRuns, Comparison};
 use crate::history::{
     Access, BaselineQuery, HistoryError, HistoryStore, Location, Recorded, Run, RunIdentity,
 };
@@ -47,10 +47,11 @@ pub(in crate::commands) fn consult(
         None => Ok(query.nothing(&location.to_string())),
     });
     Ok(match read {
-        Ok(runs) => (
-            Some(Baseline::Runs(runs)),
-            Recorder(writes.then_some((location, identity))),
-        ),
+        Ok(runs) => {
+            say(&runs, printer);
+            let recorder = Recorder(writes.then_some((location, identity)));
+            (Some(Baseline::Runs(runs)), recorder)
+        }
         Err(error) => {
             let reason = chain(&error);
             printer.warning(&format!(
@@ -61,6 +62,15 @@ pub(in crate::commands) fn consult(
             (Some(unreadable), Recorder(None))
         }
     })
+}
+
+/// What a run is judged against, for those who ask.
+pub(super) fn say(baseline: &BaselineRuns, printer: &Printer) {
+    let (count, source) = (baseline.runs.len(), &baseline.source);
+    printer.info(&format!("history: {count} accepted runs in {source}"));
+    for left in &baseline.left_out {
+        printer.info(&format!("history: {} left out: {}", left.runs, left.reason));
+    }
 }
 
 impl Recorder {

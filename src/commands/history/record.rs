@@ -1,5 +1,6 @@
 //! `tunegate history record`: adds the runs of finished reports.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use super::render::{self, plain};
 use super::{consult, writer};
 use crate::cli::{HistoryFormat, RecordArgs};
+use crate::code::{CodeGroup, FindingCode, Level};
 use crate::commands::ci::CiError;
 use crate::commands::publish::chain;
 use crate::commands::{CommandError, Outcome, judged};
@@ -18,18 +20,19 @@ use crate::history::{BaselineQuery, HistoryStore, Recorded, Run, RunIdentity};
 use crate::policy::Policy;
 use crate::report::{PolicyIdentity, Report};
 use crate::term::Printer;
-use crate::verdict::judge_against;
+use crate::verdict::{Finding, Judgement, Verdict, judge_against};
 
 /// What became of one report.
 struct Done {
     run: Run,
     recorded: Recorded,
-    /// Codes of the findings of fail and warn about runs over time.
     status: ExitStatus,
+    /// Findings about runs over time, by code, each at its worst level.
+    over_time: BTreeMap<FindingCode, Level>,
 }
 
 pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, CommandError> {
-    let policy = Policy::load(&args.policy)?;
+    let policy = args.judge.then(|| Policy::load(&args.policy)).transpose()?;
     // All are read before one is recorded.
     let reports = args
         .reports
@@ -42,9 +45,12 @@ pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, Comma
     for (index, mut report) in reports.into_iter().enumerate() {
         let later = SignedDuration::from_secs(i64::try_from(index).unwrap_or(i64::MAX));
         let time = first.saturating_add(later).unwrap_or(first);
-        let identity = consult::identity(&args.run, &report.policy.name, time);
-        if args.judge {
-            rejudge(&mut store, &mut report, &identity, &policy)?;
+        let named = policy
+            .as_ref()
+            .map_or(&report.policy.name, |policy| &policy.name);
+        let identity = consult::identity(&args.run, named, time);
+        if let Some(policy) = &policy {
+            rejudge(&mut store, &mut report, &identity, policy, printer)?;
         }
         let (run, layers) = Run::of(&report, &identity);
         let recorded = store.record(&run, &layers)?;
@@ -56,6 +62,7 @@ pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, Comma
             run,
             recorded,
             status,
+            over_time: over_time(&report),
         });
     }
     Ok(Outcome {
@@ -82,21 +89,59 @@ fn rejudge(
     report: &mut Report,
     identity: &RunIdentity,
     policy: &Policy,
+    printer: &Printer,
 ) -> Result<(), CommandError> {
     let query = BaselineQuery {
         model: identity.model.clone(),
         branch: identity.branch.clone(),
         before: identity.recorded,
     };
-    let baseline = Baseline::Runs(store.baseline(&query, &report.comparison)?);
+    let runs = store.baseline(&query, &report.comparison)?;
+    consult::say(&runs, printer);
+    let baseline = Baseline::Runs(runs);
     let today = judged::day(identity.recorded);
-    report.judgement = judge_against(&report.comparison, Some(&baseline), policy, today);
+    let judgement = judge_against(&report.comparison, Some(&baseline), policy, today);
+    let found = std::mem::replace(&mut report.judgement, judgement);
+    keep_hygiene(&mut report.judgement, found);
     report.policy = PolicyIdentity {
         name: policy.name.clone(),
         digest: policy.digest.clone(),
         source: policy.source.clone(),
     };
     Ok(())
+}
+
+/// Adds what an earlier judgement found in the weights, which a report does not hold.
+fn keep_hygiene(judgement: &mut Judgement, found: Judgement) {
+    let of_weights = |finding: &Finding| {
+        finding.code.group() == CodeGroup::Hygiene && finding.code != FindingCode::LowCoverage
+    };
+    let kept: Vec<Finding> = found.findings.into_iter().filter(of_weights).collect();
+    let verdict = match kept.iter().map(|finding| finding.level).max() {
+        Some(Level::Fail) => Verdict::Fail,
+        Some(Level::Warn) => Verdict::Warn,
+        Some(Level::Note) | None => Verdict::Pass,
+    };
+    if verdict > judgement.verdict {
+        judgement.verdict = verdict;
+        judgement.reason = found.reason;
+    }
+    judgement.findings.extend(kept);
+    // Stable: within a level the order of the judgement stays.
+    judgement
+        .findings
+        .sort_by_key(|finding| std::cmp::Reverse(finding.level));
+}
+
+fn over_time(report: &Report) -> BTreeMap<FindingCode, Level> {
+    let mut worst: BTreeMap<FindingCode, Level> = BTreeMap::new();
+    for finding in &report.judgement.findings {
+        if finding.code.group() == CodeGroup::Runs {
+            let level = worst.entry(finding.code).or_insert(finding.level);
+            *level = finding.level.max(*level);
+        }
+    }
+    worst
 }
 
 /// The worst of the verdicts, where they were asked for.
@@ -118,6 +163,7 @@ fn document(done: &[Done], format: HistoryFormat) -> String {
             .map(|done| {
                 let mut value = render::summary(&done.run);
                 value["new"] = json!(done.recorded == Recorded::New);
+                value["over_time"] = json!(done.over_time);
                 value
             })
             .collect();

@@ -5,6 +5,8 @@
 //! the same f64. Invisible characters are written as `\uXXXX`, so that a report shown in a terminal
 //! cannot act there.
 
+mod trend;
+
 use serde_json::{Map, Value, json};
 
 use crate::compare::{
@@ -43,6 +45,9 @@ pub fn render(report: &Report) -> String {
     root.insert("findings".into(), findings.into());
     let layers: Vec<Value> = comparison.layers.iter().map(layer).collect();
     root.insert("layers".into(), layers.into());
+    if let Some(trend) = &judgement.trend {
+        root.insert("trend".into(), trend::value(trend));
+    }
     to_text(root)
 }
 

@@ -16,9 +16,11 @@ use super::{Report, escape, number};
 
 mod findings;
 mod layers;
+mod trend;
 
 pub use findings::{Group, Note, Row, WaivedRow, Why, Worst};
 pub use layers::RoleRow;
+pub use trend::TrendRow;
 
 /// Where the text goes, hence how it is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +163,8 @@ pub struct View {
     pub waivers: List<WaivedRow>,
     pub aggregates: List<Pair>,
     pub roles: List<RoleRow>,
+    /// Numbers of the model over its last runs.
+    pub trend: List<TrendRow>,
     pub coverage: CoverageView,
     pub estimator: List<Pair>,
     /// Rules that met metrics without a value.
@@ -206,6 +210,7 @@ impl View {
             waivers: List::cut(findings::waivers(judgement, target), size.items),
             aggregates: List::cut(aggregates(report, target), size.items),
             roles: List::cut(layers::roles(report), size.items),
+            trend: List::cut(trend::rows(report, target), size.items),
             coverage: coverage(report, target, size),
             estimator: List::cut(estimator(report, target), size.items),
             undefined: List::cut(undefined(report, target), size.items),

@@ -4,9 +4,12 @@ pub(crate) mod cmd;
 pub(crate) mod dtype;
 pub(crate) mod github;
 pub(crate) mod hub;
+pub(crate) mod nights;
+pub(crate) mod postgres;
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod spectrum;
+pub(crate) mod sql;
 pub(crate) mod store;
 pub(crate) mod tiny;
 
