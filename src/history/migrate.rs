@@ -9,7 +9,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sql/0002_order.sql"),
 ];
 
-pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
+/// Number of the last of [`MIGRATIONS`].
+pub(super) const NEWEST: i64 = 2;
 
 /// Any number that no other program is likely to lock.
 const LOCK: i64 = 0x7475_6e65_6761_7465;
@@ -114,6 +115,11 @@ fn version(connection: &mut Connection) -> Result<i64, HistoryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_schema_is_that_of_the_last_migration() {
+        assert_eq!(usize::try_from(NEWEST), Ok(MIGRATIONS.len()));
+    }
 
     #[test]
     fn a_script_is_split_into_statements_without_comments() {

@@ -196,7 +196,7 @@ mod tests {
         let layers = [
             layer(
                 "a",
-                &[(Metric::Alpha, 3.141_592_653_589), (Metric::Rows, 4096.0)],
+                &[(Metric::Alpha, 2.345_678_949_9), (Metric::Rows, 4096.0)],
             ),
             layer("b", &[(Metric::RelativeUpdate, 1.234_567_89e-300)]),
         ];
@@ -204,11 +204,12 @@ mod tests {
         let columns: Columns = unpacked(&packed).unwrap();
         assert_eq!(columns.problem(), None);
         let read = columns.layers();
-        assert_eq!(read[0].metrics[&Metric::Alpha].get(), 3.141_593);
-        assert_eq!(read[0].metrics[&Metric::Rows].get(), 4096.0);
+        let value = |layer: usize, metric| read[layer].metrics[&metric];
+        assert_eq!(Finite::new(2.345_679), Some(value(0, Metric::Alpha)));
+        assert_eq!(Finite::new(4096.0), Some(value(0, Metric::Rows)));
         assert_eq!(
-            read[1].metrics[&Metric::RelativeUpdate].get(),
-            1.234_568e-300
+            Finite::new(1.234_568e-300),
+            Some(value(1, Metric::RelativeUpdate))
         );
         assert_eq!(read[1].metrics.len(), 1);
         assert_eq!(Columns::of(&read), columns);

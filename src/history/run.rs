@@ -238,10 +238,6 @@ pub(super) mod instant {
         Timestamp::from_microsecond(micros).ok()
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature is that of serde"
-    )]
     pub(super) fn serialize<S: Serializer>(
         time: &Timestamp,
         serializer: S,

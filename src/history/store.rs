@@ -122,7 +122,7 @@ impl HistoryStore {
         for (name, wanted) in [("model", &filter.model), ("branch", &filter.branch)] {
             if let Some(wanted) = wanted {
                 values.push(Value::Text(wanted));
-                statement.push_str(&format!(" AND {name} = ${}", values.len()));
+                statement.extend([format!(" AND {name} = ${}", values.len())]);
             }
         }
         statement.push_str(" ORDER BY recorded, id");

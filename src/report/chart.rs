@@ -76,7 +76,7 @@ impl Chart {
             text.push('\n');
         }
         if hidden > 0 {
-            text.push_str(&format!("  {hidden} older runs are not drawn\n"));
+            text.extend([format!("  {hidden} older runs are not drawn\n")]);
         }
         text
     }
@@ -86,9 +86,11 @@ impl Chart {
         let here = named
             .into_iter()
             .filter_map(|(name, limit)| Some((name, limit?)));
-        here.filter(|(_, limit)| row_of(*limit) == row)
+        let drawn: Vec<String> = here
+            .filter(|(_, limit)| row_of(*limit) == row)
             .map(|(name, limit)| format!(" {name} {}", number::short(limit)))
-            .collect()
+            .collect();
+        drawn.concat()
     }
 
     /// From the smallest to the largest of values and limits; `None` without values.

@@ -105,10 +105,10 @@ fn metrics(out: &mut String, samples: &[Sample<'_>]) {
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) {
-    out.push_str(&format!(
+    out.extend([format!(
         "# TYPE {name} {kind}\n# HELP {name} {}\n",
         escaped(help)
-    ));
+    )]);
 }
 
 fn line(out: &mut String, name: &str, sample: &Sample<'_>, more: &[(&str, &str)], value: &str) {
@@ -117,7 +117,7 @@ fn line(out: &mut String, name: &str, sample: &Sample<'_>, more: &[(&str, &str)]
         .chain(more.iter().copied())
         .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
         .collect();
-    out.push_str(&format!("{name}{{{}}} {value}\n", labels.join(",")));
+    out.extend([format!("{name}{{{}}} {value}\n", labels.join(","))]);
 }
 
 /// Backslash, quote and line end are what the format escapes; what a terminal would act on is made

@@ -199,15 +199,15 @@ fn document(args: &BisectArgs, count: usize, looked: &[Looked], first: Option<&s
     let mut text = String::new();
     for Looked { name, bad, why } in looked {
         let word = if *bad { "bad " } else { "good" };
-        text.push_str(&format!("{word}  {}  {why}\n", plain(name)));
+        text.extend([format!("{word}  {}  {why}\n", plain(name))]);
     }
     let result = match first {
         Some(name) => format!("first bad: {}", plain(name)),
         None => "the last is good".to_owned(),
     };
-    text.push_str(&format!(
+    text.extend([format!(
         "{result} ({} of {count} evaluated)\n",
         looked.len()
-    ));
+    )]);
     text
 }

@@ -116,36 +116,39 @@ fn hide_password(text: &str) -> String {
 /// Whose run it is, by the arguments and what a runner of GitHub Actions says.
 pub(super) fn identity(args: &RunArgs, policy: &str, recorded: Timestamp) -> RunIdentity {
     RunIdentity {
-        model: given(&args.history_model).unwrap_or(policy).to_owned(),
+        model: given(args.history_model.as_ref())
+            .unwrap_or(policy)
+            .to_owned(),
         branch: branch(args),
-        commit: given(&args.history_commit)
-            .or_else(|| given(&args.history_sha))
+        commit: given(args.history_commit.as_ref())
+            .or_else(|| given(args.history_sha.as_ref()))
             .map(str::to_owned),
         recorded,
     }
 }
 
-fn given(text: &Option<String>) -> Option<&str> {
-    text.as_deref().filter(|text| !text.is_empty())
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
 /// A change that is not part of its branch yet: its runs are no part of the branch's history.
 fn is_proposal(args: &RunArgs) -> bool {
-    let event = given(&args.history_event).unwrap_or_default();
-    let in_queue = given(&args.history_ref_name).is_some_and(|name| name.starts_with(QUEUE));
+    let event = given(args.history_event.as_ref()).unwrap_or_default();
+    let in_queue =
+        given(args.history_ref_name.as_ref()).is_some_and(|name| name.starts_with(QUEUE));
     event.starts_with("pull_request") || event == "merge_group" || in_queue
 }
 
 fn branch(args: &RunArgs) -> String {
-    let queued = given(&args.history_ref_name)
+    let queued = given(args.history_ref_name.as_ref())
         .and_then(|name| name.strip_prefix(QUEUE))
         .and_then(|name| name.rsplit_once('/'))
         .map(|(branch, _)| branch);
-    let proposed = given(&args.history_base_ref).filter(|_| is_proposal(args));
-    given(&args.history_branch)
+    let proposed = given(args.history_base_ref.as_ref()).filter(|_| is_proposal(args));
+    given(args.history_branch.as_ref())
         .or(queued)
         .or(proposed)
-        .or_else(|| given(&args.history_ref_name))
+        .or_else(|| given(args.history_ref_name.as_ref()))
         .unwrap_or(DEFAULT_BRANCH)
         .to_owned()
 }

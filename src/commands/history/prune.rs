@@ -22,21 +22,21 @@ pub(super) fn run(args: &PruneArgs) -> Result<Outcome, CommandError> {
     let forgotten = chosen(&runs, &acts, args);
     let mut document = String::new();
     for run in &forgotten {
-        document.push_str(&format!(
+        document.extend([format!(
             "{}  {}  {}  {}  {}\n",
             run.id,
             run.recorded,
             plain(&run.model),
             plain(&run.branch),
             run.verdict.as_str()
-        ));
+        )]);
     }
     let would = if args.dry_run {
         "would be forgotten"
     } else {
         "forgotten"
     };
-    document.push_str(&format!("{} of {total} runs {would}\n", forgotten.len()));
+    document.extend([format!("{} of {total} runs {would}\n", forgotten.len())]);
     if !args.dry_run && !forgotten.is_empty() {
         let ids: Vec<String> = forgotten.iter().map(|run| run.id.clone()).collect();
         store.forget(&ids)?;

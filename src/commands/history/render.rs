@@ -95,7 +95,7 @@ pub(super) fn markdown_table(runs: &[Run], acts: &[Act]) -> String {
     );
     for run in runs {
         let cells = cells(run, acts).map(|cell| escape::markdown_text(&cell));
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        text.extend([format!("| {} |\n", cells.join(" | "))]);
     }
     text
 }
@@ -132,11 +132,11 @@ pub(super) fn details(run: &Run, acts: &[Act]) -> String {
     ];
     let mut text = String::new();
     for (name, value) in facts {
-        text.push_str(&format!("{name:<9} {value}\n"));
+        text.extend([format!("{name:<9} {value}\n")]);
     }
     for act in acts.iter().filter(|act| act.run == run.id) {
         let (by, reason) = (plain(&act.by), plain(&act.reason));
-        text.push_str(&format!("accepted  {} by {by}: {reason}\n", act.acted));
+        text.extend([format!("accepted  {} by {by}: {reason}\n", act.acted)]);
     }
     text.push_str("\nmedian over the matrices of the body\n");
     let rows = Metric::ALL.iter().filter_map(|metric| {

@@ -36,7 +36,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<Outcome, CommandError> {
         HistoryFormat::Human => {
             let mut text = render::table(&runs, &acts);
             if hidden > 0 {
-                text.push_str(&format!("  {hidden} older runs: --last N shows more\n"));
+                text.extend([format!("  {hidden} older runs: --last N shows more\n")]);
             }
             text
         }

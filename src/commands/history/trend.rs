@@ -170,12 +170,12 @@ fn human(title: &str, lines: &[Line<'_>], printer: &Printer) -> String {
         };
         text.push_str(&chart.draw(columns));
         match &line.limits {
-            Some(limits) => text.push_str(&format!(
+            Some(limits) => text.extend([format!(
                 "  limits: mean of {} accepted runs, {}, and three standard deviations of one more run\n\n",
                 limits.runs,
                 number::short(limits.centre)
-            )),
-            None => text.push_str(&format!("  no limits with fewer than {FEWEST} accepted runs\n\n")),
+            )]),
+            None => text.extend([format!("  no limits with fewer than {FEWEST} accepted runs\n\n")]),
         }
     }
     text.push_str(LEGEND);
@@ -242,12 +242,12 @@ fn markdown(title: &str, lines: &[Line<'_>]) -> String {
                 )
             },
         );
-        text.push_str(&format!(
+        text.extend([format!(
             "| {} | {} | {} | {limits} |\n",
             line.name().replace('_', "\\_"),
             spark::sparkline(newest),
             last.map_or_else(|| "-".to_owned(), number::short),
-        ));
+        )]);
     }
     text
 }
