@@ -9,6 +9,7 @@ mod emit;
 mod explain;
 mod history;
 mod indirect;
+mod init;
 mod judged;
 mod memory;
 mod merge;
@@ -75,6 +76,18 @@ pub enum CommandError {
     CorruptBase {
         reference: String,
         defects: Vec<String>,
+    },
+    #[error("cannot read the good run `{path}`")]
+    GoodReport {
+        path: String,
+        #[source]
+        source: crate::report::ReadError,
+    },
+    #[error("cannot learn limits from `{first}` and `{other}` together: the latter has {what}")]
+    GoodRunsDiffer {
+        first: String,
+        other: String,
+        what: &'static str,
     },
     #[error("no base is named, and policy `{policy}` pins none")]
     NoBase { policy: String },
@@ -160,6 +173,14 @@ impl CommandError {
             Self::NotAnAdapter { .. } => {
                 Some("pass the folder that holds `adapter_config.json`".to_owned())
             }
+            Self::GoodReport { .. } => Some(
+                "pass what `check --format json` or `--emit json=FILE` wrote, or a checkpoint"
+                    .to_owned(),
+            ),
+            Self::GoodRunsDiffer { .. } => Some(
+                "pass runs of one recipe on one base, measured by one version of this program"
+                    .to_owned(),
+            ),
             Self::NoPart { .. } => Some("add `--emit part=FILE`".to_owned()),
             Self::ReadPart { .. } => {
                 Some("pass files that `check --shard K/N --emit part=FILE` wrote".to_owned())
@@ -227,6 +248,7 @@ pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
         Command::Scan(args) => scan::run(args, printer),
         Command::History(args) => history::run(args, printer),
         Command::Policy(args) => policy::run(args),
+        Command::Init(args) => init::run(args, printer),
         Command::Explain(args) => explain::run(args),
         Command::Demo(args) => demo::run(args, printer),
         Command::Completions(args) => Ok(completions(args)),

@@ -20,6 +20,7 @@ mod exit_codes;
 mod explain;
 mod families;
 mod github;
+mod good_runs;
 mod history;
 mod hygiene;
 mod policy;
