@@ -18,11 +18,11 @@ struct Year {
     layers: usize,
     /// From this night on the update is half as large again; accepted two nights after it is noticed.
     jump: usize,
-    /// From the first to the second night the ESD distance grows a little more each night; accepted then.
+    /// From the first to the second night the update loses a little more of its rank; accepted then.
     creep: (usize, usize),
-    /// Growth of a night of the creep.
-    growth: f64,
-    /// A week in which alpha is a tenth lower in a fifth of the layers.
+    /// Share of the rank that a night of the creep takes.
+    loss: f64,
+    /// A week in which a fifth of the layers move 1.6 times as far.
     week: usize,
 }
 
@@ -31,16 +31,16 @@ const WHOLE: Year = Year {
     layers: 225,
     jump: 121,
     creep: (201, 260),
-    growth: 0.005,
+    loss: 0.003,
     week: 301,
 };
 
 const SHORT: Year = Year {
     nights: 48,
-    layers: 14,
+    layers: 28,
     jump: 17,
     creep: (24, 36),
-    growth: 0.02,
+    loss: 0.012,
     week: 42,
 };
 
@@ -62,10 +62,10 @@ impl Year {
             factors.push((Metric::RelativeUpdate, 1.5, self.layers));
         }
         let steps = night.clamp(self.creep.0, self.creep.1) - self.creep.0;
-        let grown = (1.0 + self.growth).powi(i32::try_from(steps).unwrap());
-        factors.push((Metric::EsdDistance, grown, self.layers));
+        let left = (1.0 - self.loss).powi(i32::try_from(steps).unwrap());
+        factors.push((Metric::UpdateEffectiveRank, left, self.layers));
         if (self.week..self.week + 7).contains(&night) {
-            factors.push((Metric::Alpha, 0.9, self.layers / 5));
+            factors.push((Metric::RelativeUpdate, 1.6, self.layers / 5));
         }
         Event { factors }
     }
@@ -156,6 +156,19 @@ fn check(store: &Store, year: &Year) {
     let told = year.run(store);
     tell(store, year, &told);
     assert_eq!(store.runs().len(), year.nights);
+    assert_eq!(
+        told.jump,
+        Some(year.jump),
+        "the jump is noticed in its night"
+    );
+    let creep = told.creep.expect("the creep is noticed");
+    assert!(
+        creep <= year.creep.1,
+        "the creep is noticed while it goes on"
+    );
+    let week: Vec<usize> = (year.week..year.week + 7).collect();
+    assert_eq!(told.week, week, "no bad night becomes normal");
+    assert!(told.false_alarms.len() * 50 <= year.nights, "{told:?}");
 }
 
 #[test]
