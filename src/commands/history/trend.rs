@@ -13,14 +13,8 @@ use crate::report::{escape, number, spark};
 use crate::spectrum::metric::Metric;
 use crate::term::Printer;
 use crate::verdict::Verdict;
+use crate::verdict::baseline::JUDGED;
 
-/// Drawn where none is asked for.
-const METRICS: [Metric; 4] = [
-    Metric::RelativeUpdate,
-    Metric::Alpha,
-    Metric::StableRankRatio,
-    Metric::EsdDistance,
-];
 /// Columns that axis and notes take.
 const MARGIN: usize = 28;
 const NARROWEST: usize = 20;
@@ -86,7 +80,8 @@ pub(super) fn run(args: &TrendArgs, printer: &Printer) -> Result<Outcome, Comman
 
 fn metrics(names: &[String]) -> Result<Vec<Metric>, CommandError> {
     if names.is_empty() {
-        return Ok(METRICS.to_vec());
+        // Those that the verdict follows.
+        return Ok(JUDGED.iter().map(|judged| judged.metric).collect());
     }
     names
         .iter()

@@ -233,7 +233,7 @@ fn trends_are_drawn_with_their_limits_and_failed_nights() {
             .run("trend", &["--format", "markdown"])
             .expect_code(0)
             .stdout;
-        assert!(markdown.contains("| median alpha |"), "{markdown}");
+        assert!(markdown.contains("| median alpha\\_drift |"), "{markdown}");
         let wrong = store.run("trend", &["--metric", "alhpa"]).expect_code(2);
         assert!(wrong.stderr.contains("alhpa"), "{}", wrong.stderr);
     });
