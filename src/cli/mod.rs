@@ -1,5 +1,7 @@
 //! The command line: structs and enums only, no logic.
 
+mod history;
+
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -10,6 +12,11 @@ use crate::num::ByteSize;
 
 mod track;
 
+pub use history::{
+    AcceptArgs, BisectArgs, ExportArgs, HistoryAction, HistoryArgs, HistoryCommandArgs,
+    HistoryFormat, ImportArgs, PruneArgs, RecordArgs, RunArgs, SelectArgs, ShowArgs, StoreArgs,
+    TrendArgs,
+};
 use track::TRACK_ABOUT;
 pub use track::TrackArgs;
 
@@ -48,8 +55,13 @@ pub enum Command {
     /// Publish a finished JSON report on its pull request
     #[command(long_about = COMMENT_ABOUT)]
     Comment(Box<CommentArgs>),
+    /// Keep, show and search runs over time
+    History(HistoryCommandArgs),
     /// Validate a policy, or print the effective one
     Policy(PolicyArgs),
+    /// Write a commented policy, with limits learnt from good runs
+    #[command(long_about = INIT_ABOUT)]
+    Init(InitArgs),
     /// Explain a finding code or a metric
     Explain(ExplainArgs),
     /// Judge a small real base and two fine-tunes of it that are carried in the program
@@ -125,6 +137,8 @@ pub struct JudgeArgs {
     /// Exit with 0 where the verdict is fail, and say so
     #[arg(long, env = "TUNEGATE_ADVISORY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub advisory: bool,
+    #[command(flatten)]
+    pub history: HistoryArgs,
 }
 
 #[derive(Debug, Args)]
@@ -287,6 +301,35 @@ pub enum PolicyAction {
         #[arg(value_name = "FILE")]
         policy: String,
     },
+}
+
+const INIT_ABOUT: &str = "\
+Write a commented policy to stdout: every option with its default and its meaning.
+
+With two or more good runs of one recipe (`--good`, two to five with different seeds) it holds limits learnt from them: \
+medians of the model and of each role, and all layers of each role at once. With none or one, the limits of the \
+policy that it extends hold.";
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Base checkpoint of the good runs, as for `check`
+    #[arg(long, value_name = "REF", env = "TUNEGATE_BASE")]
+    pub base: String,
+    /// A run that is known to be good: a checkpoint, as for `check`, or the JSON report of one; may be repeated
+    #[arg(long, value_name = "REF|REPORT.json")]
+    pub good: Vec<String>,
+    /// Policy that the new one extends: that of the recipe (sft, lora, ...), or a file
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        env = "TUNEGATE_POLICY",
+        default_value = "default"
+    )]
+    pub policy: String,
+    #[command(flatten)]
+    pub work: WorkArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 #[derive(Debug, Args)]

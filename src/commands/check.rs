@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::emit::{self, Emit};
+use super::history::Recorder;
 use super::judged::{self, FORMATS, Format, Timings};
 use super::reference::Opener;
 use super::{CommandError, Outcome, access, indirect, on_pool, open_cache, say_traffic, say_usage};
@@ -25,7 +26,8 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
-    let (report, timings) = judge_whole(args, &policy, printer)?;
+    let (report, timings, recorder) = judge_whole(args, &policy, printer)?;
+    recorder.record(&report, printer);
     let document = judged::publish(
         &report,
         &timings,
@@ -45,14 +47,12 @@ pub(super) fn judge_whole(
     args: &CheckArgs,
     policy: &Policy,
     printer: &Printer,
-) -> Result<(Report, Timings), CommandError> {
+) -> Result<(Report, Timings, Recorder), CommandError> {
     let (base, tuned) = references(args, policy)?;
     let sides = sides(&base, &tuned, args);
     let (comparison, timings) = compare_whole(sides, &args.work, &args.remote, printer)?;
-    Ok((
-        judged::report(comparison, policy, args.judge.advisory),
-        timings,
-    ))
+    let (report, recorder) = judged::report_over_time(comparison, policy, &args.judge, printer)?;
+    Ok((report, timings, recorder))
 }
 
 /// Base and tuned, with what a `file:` reference names in its place.
@@ -82,7 +82,7 @@ fn run_share(shard: &str, args: &CheckArgs, printer: &Printer) -> Result<Outcome
     for Emit { format, path } in &emits {
         let bytes = match format {
             Format::Timings => timings.render().into_bytes(),
-            Format::Part | Format::Report(_) | Format::Outputs => {
+            Format::Part | Format::Report(_) | Format::Outputs | Format::OpenMetrics => {
                 serde_json::to_vec(&part).map_err(CommandError::WritePart)?
             }
         };

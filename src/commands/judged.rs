@@ -8,16 +8,18 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::emit::Emit;
+use super::history::{self, Recorder};
 use super::{CommandError, layout};
-use crate::cli::CheckFormat;
+use crate::cli::{CheckFormat, JudgeArgs};
 use crate::code::Level;
-use crate::compare::Comparison;
+use crate::compare::{Baseline, Comparison, Levels, RunLayer};
 use crate::error::ExitStatus;
 use crate::fs;
 use crate::policy::Policy;
+use crate::report::openmetrics::{self, Sample};
 use crate::report::{PolicyIdentity, Report, Templates, html, human, json, markdown};
 use crate::term::Printer;
-use crate::verdict::{Verdict, judge, layer_limits};
+use crate::verdict::{Verdict, judge_against, layer_limits};
 
 /// What `--emit` of `check` and `merge` can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(super) enum Format {
     Report(CheckFormat),
     /// `key=value` lines for a CI system's step outputs.
     Outputs,
+    /// Numbers for a monitoring system.
+    OpenMetrics,
     /// Seconds by tensor, apart from the report, whose bytes do not depend on the clock.
     Timings,
     /// A share of a comparison, for `merge`.
@@ -38,6 +42,7 @@ pub(super) const FORMATS: &[(&str, Format)] = &[
     ("markdown", Format::Report(CheckFormat::Markdown)),
     ("html", Format::Report(CheckFormat::Html)),
     ("outputs", Format::Outputs),
+    ("openmetrics", Format::OpenMetrics),
     ("timings", Format::Timings),
 ];
 
@@ -50,7 +55,28 @@ pub(super) struct Timings {
 
 /// Judges a comparison by a policy, as of today in UTC.
 pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) -> Report {
-    let judgement = judge(&comparison, policy, today());
+    report_against(comparison, None, policy, advisory)
+}
+
+/// As [`report`], against the runs before it where a history is named; the recorder adds this one.
+pub(super) fn report_over_time(
+    comparison: Comparison,
+    policy: &Policy,
+    args: &JudgeArgs,
+    printer: &Printer,
+) -> Result<(Report, Recorder), CommandError> {
+    let (baseline, recorder) = history::consult(&args.history, &comparison, &policy.name, printer)?;
+    let report = report_against(comparison, baseline.as_ref(), policy, args.advisory);
+    Ok((report, recorder))
+}
+
+fn report_against(
+    comparison: Comparison,
+    baseline: Option<&Baseline>,
+    policy: &Policy,
+    advisory: bool,
+) -> Report {
+    let judgement = judge_against(&comparison, baseline, policy, today());
     let limits = layer_limits(&comparison, policy);
     let policy = PolicyIdentity {
         name: policy.name.clone(),
@@ -67,7 +93,11 @@ pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) ->
 }
 
 pub(super) fn today() -> Date {
-    Offset::UTC.to_datetime(Timestamp::now()).date()
+    day(Timestamp::now())
+}
+
+pub(super) fn day(time: Timestamp) -> Date {
+    Offset::UTC.to_datetime(time).date()
 }
 
 pub(super) fn status(report: &Report) -> ExitStatus {
@@ -122,6 +152,7 @@ pub(super) fn publish(
         let text = match emit.format {
             Format::Report(format) => render(report, format, templates, human::Layout::default())?,
             Format::Outputs => outputs(report),
+            Format::OpenMetrics => open_metrics(report),
             Format::Timings => timings.render(),
             Format::Part => continue,
         };
@@ -144,6 +175,24 @@ fn outputs(report: &Report) -> String {
         count(Level::Fail),
         count(Level::Warn)
     )
+}
+
+/// Told apart by the policy: the checkpoints change from run to run.
+fn open_metrics(report: &Report) -> String {
+    let levels = Levels::of(&RunLayer::all(&report.comparison));
+    let number = |level| u64::try_from(count(report, level)).unwrap_or(u64::MAX);
+    openmetrics::render(&[Sample {
+        labels: vec![("policy", &report.policy.name)],
+        info: vec![
+            ("base", &report.comparison.base.digest),
+            ("tuned", &report.comparison.tuned.digest),
+        ],
+        verdict: report.judgement.verdict,
+        fail: number(Level::Fail),
+        warn: number(Level::Warn),
+        levels: &levels,
+        seconds: None,
+    }])
 }
 
 impl Timings {

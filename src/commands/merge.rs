@@ -24,7 +24,9 @@ pub(super) fn run(args: &MergeArgs, printer: &Printer) -> Result<Outcome, Comman
     if let Some(first) = parts.first() {
         judged::base_reference(Some(first.base_reference()), &policy)?;
     }
-    let report = judged::report(Comparison::from_parts(parts)?, &policy, args.judge.advisory);
+    let comparison = Comparison::from_parts(parts)?;
+    let (report, recorder) = judged::report_over_time(comparison, &policy, &args.judge, printer)?;
+    recorder.record(&report, printer);
     let timings = Timings::default();
     let document = judged::publish(
         &report,

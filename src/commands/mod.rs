@@ -7,7 +7,9 @@ mod comment;
 mod demo;
 mod emit;
 mod explain;
+mod history;
 mod indirect;
+mod init;
 mod judged;
 mod memory;
 mod merge;
@@ -28,6 +30,7 @@ use crate::cli::{Cli, ColorArg, Command, CompletionsArgs, OutputArgs, RemoteArgs
 use crate::compare::{CompareError, PartError};
 use crate::error::ExitStatus;
 use crate::fs::FsError;
+use crate::history::HistoryError;
 use crate::policy::PolicyError;
 use crate::report::TemplateError;
 use crate::report::figure::FigureError;
@@ -78,6 +81,18 @@ pub enum CommandError {
         reference: String,
         defects: Vec<String>,
     },
+    #[error("cannot read the good run `{path}`")]
+    GoodReport {
+        path: String,
+        #[source]
+        source: crate::report::ReadError,
+    },
+    #[error("cannot learn limits from `{first}` and `{other}` together: the latter has {what}")]
+    GoodRunsDiffer {
+        first: String,
+        other: String,
+        what: &'static str,
+    },
     #[error("no base is named, and policy `{policy}` pins none")]
     NoBase { policy: String },
     #[error("the base `{given}` is not the one that policy `{policy}` pins, `{pinned}`")]
@@ -127,6 +142,12 @@ pub enum CommandError {
     Track(#[from] TrackError),
     #[error(transparent)]
     Ci(Box<ci::CiError>),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("cannot read the arguments: {problem}")]
+    HistoryArgument { problem: String },
+    #[error("there is nothing to bisect")]
+    NothingToBisect,
     #[error("cannot start {threads} threads")]
     Threads {
         threads: usize,
@@ -164,6 +185,14 @@ impl CommandError {
             Self::NotAnAdapter { .. } => {
                 Some("pass the folder that holds `adapter_config.json`".to_owned())
             }
+            Self::GoodReport { .. } => Some(
+                "pass what `check --format json` or `--emit json=FILE` wrote, or a checkpoint"
+                    .to_owned(),
+            ),
+            Self::GoodRunsDiffer { .. } => Some(
+                "pass runs of one recipe on one base, measured by one version of this program"
+                    .to_owned(),
+            ),
             Self::NoPart { .. } => Some("add `--emit part=FILE`".to_owned()),
             Self::ReadPart { .. } => {
                 Some("pass files that `check --shard K/N --emit part=FILE` wrote".to_owned())
@@ -180,12 +209,17 @@ impl CommandError {
             Self::Indirect(_) => Some(indirect::HINT.to_owned()),
             Self::Track(error) => error.hint().map(str::to_owned),
             Self::Ci(error) => error.hint(),
+            Self::History(error) => error.hint().map(str::to_owned),
+            Self::NothingToBisect => {
+                Some("pass `--history STORE`, or checkpoints with `--base REF`".to_owned())
+            }
             Self::UnknownTopic { near, .. } if near.is_empty() => Some(
                 "the codes are listed in docs/rules.md, the metrics in docs/metrics.md".to_owned(),
             ),
             Self::UnknownTopic { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
             Self::Compare(CompareError::Values { .. } | CompareError::Parts(_))
             | Self::Shard { .. }
+            | Self::HistoryArgument { .. }
             | Self::WritePart(_)
             | Self::Policy(_)
             | Self::Template(_)
@@ -232,7 +266,9 @@ pub fn run(cli: &Cli, printer: &Printer) -> Result<Outcome, CommandError> {
         Command::Merge(args) => merge::run(args, printer),
         Command::Scan(args) => scan::run(args, printer),
         Command::Track(args) => track::run(args, printer),
+        Command::History(args) => history::run(args, printer),
         Command::Policy(args) => policy::run(args),
+        Command::Init(args) => init::run(args, printer),
         Command::Explain(args) => explain::run(args),
         Command::Demo(args) => demo::run(args, printer),
         Command::Completions(args) => Ok(completions(args)),

@@ -13,7 +13,7 @@ use crate::compare::CheckpointIdentity;
 use crate::error::ExitStatus;
 use crate::fs;
 use crate::policy::Selector;
-use crate::report::{self, human::Layout};
+use crate::report::{self, TemplateError, human::Layout};
 use crate::spectrum::Estimator;
 use crate::term::Printer;
 use crate::track::{self, Flow, Ordered, Snapshot, TrackError};
@@ -23,6 +23,7 @@ const FORMATS: &[(&str, ScanFormat)] = &[
     ("json", ScanFormat::Json),
     ("csv", ScanFormat::Csv),
     ("markdown", ScanFormat::Markdown),
+    ("html", ScanFormat::Html),
 ];
 
 pub(super) fn run(args: &TrackArgs, printer: &Printer) -> Result<Outcome, CommandError> {
@@ -37,10 +38,10 @@ pub(super) fn run(args: &TrackArgs, printer: &Printer) -> Result<Outcome, Comman
         flow.keep_layers(|layer| selector.matches(&layer.name, layer.role, None, 0))?;
     }
     for Emit { format, path } in &emits {
-        let document = render(&flow, *format, Layout::default(), filtered);
+        let document = render(&flow, *format, Layout::default(), filtered)?;
         fs::write_atomic(path, document.as_bytes())?;
     }
-    let document = render(&flow, args.format, super::layout(printer), filtered);
+    let document = render(&flow, args.format, super::layout(printer), filtered)?;
     if flow.is_whole() {
         return Ok(Outcome::document(document));
     }
@@ -147,11 +148,17 @@ fn identity(base: &Checkpoint, snapshots: &[Snapshot]) -> CheckpointIdentity {
     }
 }
 
-fn render(flow: &Flow, format: ScanFormat, layout: Layout, with_layers: bool) -> String {
-    match format {
+fn render(
+    flow: &Flow,
+    format: ScanFormat,
+    layout: Layout,
+    with_layers: bool,
+) -> Result<String, TemplateError> {
+    Ok(match format {
         ScanFormat::Human => report::track::human(flow, layout, with_layers),
         ScanFormat::Json => report::track::json(flow),
         ScanFormat::Csv => report::track::csv(flow),
         ScanFormat::Markdown => report::track::markdown(flow),
-    }
+        ScanFormat::Html => report::track::html(flow, with_layers)?,
+    })
 }

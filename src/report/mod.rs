@@ -23,6 +23,7 @@ use crate::spectrum::validity::Validity;
 use crate::verdict::{Judgement, RuleLimits, Verdict};
 
 pub mod advice;
+pub mod chart;
 pub mod csv;
 pub mod escape;
 pub mod figure;
@@ -31,8 +32,10 @@ pub mod human;
 pub mod json;
 pub mod markdown;
 pub mod number;
+pub mod openmetrics;
 mod profile;
 mod read;
+mod read_trend;
 mod roles;
 pub mod scan;
 pub mod spark;

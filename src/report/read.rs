@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::profile::Profiles;
+use super::read_trend::{self, TrendDocument};
 use super::{PolicyIdentity, Report, json};
 use crate::code::{FindingCode, Level};
 use crate::compare::{
@@ -17,8 +18,8 @@ use crate::compare::{
 use crate::layer::{LayerName, Role, Scope};
 use crate::num::{Finite, Measured};
 use crate::policy::Origin;
-use crate::spectrum::{Phase, Profile};
 use crate::spectrum::metric::{Metric, MetricTable};
+use crate::spectrum::{Phase, Profile};
 use crate::verdict::{Finding, FindingLimit, Judgement, UndefinedCount, Verdict, Waived};
 
 /// Why a document is no report.
@@ -52,6 +53,8 @@ struct Document {
     summary: Summary,
     findings: Vec<FindingDocument>,
     layers: Vec<Layer>,
+    #[serde(default)]
+    trend: Option<TrendDocument>,
 }
 
 #[derive(Deserialize)]
@@ -176,6 +179,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
         summary,
         findings,
         layers,
+        trend,
     } = document;
     let findings = findings
         .into_iter()
@@ -195,7 +199,7 @@ fn report(document: Document) -> Result<Report, ReadError> {
             findings,
             aggregates: summary.aggregates,
             undefined: undefined.collect(),
-            trend: None,
+            trend: trend.map(read_trend::trend).transpose()?,
         },
         comparison: Comparison {
             base: identity(base),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::{Finding, Judgement, Verdict, aggregate, hygiene, rules, waive};
+use super::{Finding, Judgement, Verdict, aggregate, baseline, hygiene, rules, waive};
 use crate::code::{FindingCode, Level};
 use crate::compare::{Baseline, Comparison};
 use crate::layer::LayerName;
@@ -20,20 +20,22 @@ pub fn judge(comparison: &Comparison, policy: &Policy, today: Date) -> Judgement
 /// Judges what was compared against the policy as of `today`, and against earlier runs.
 ///
 /// The verdict is the worst of: `Fail` where a finding is at level fail, `Inconclusive` where less
-/// of the model was compared than the policy asks, `Warn` where a finding is at level warn.
+/// of the model was compared than the policy asks or a required baseline is missing, `Warn` where a finding is at level warn.
 pub fn judge_against(
     comparison: &Comparison,
-    _baseline: Option<&Baseline>,
+    earlier: Option<&Baseline>,
     policy: &Policy,
     today: Date,
 ) -> Judgement {
     let mut findings = hygiene::findings(comparison, policy);
     let outcome = rules::evaluate(comparison, policy);
     findings.extend(outcome.findings);
+    let runs = baseline::evaluate(comparison, earlier, policy);
+    findings.extend(runs.findings);
     waive::apply(&mut findings, comparison, policy, today);
 
     let coverage = coverage_finding(comparison, policy);
-    let inconclusive = coverage.is_some();
+    let inconclusive = coverage.is_some() || runs.unjudged;
     findings.extend(coverage);
     sort(&mut findings);
 
@@ -51,7 +53,7 @@ pub fn judge_against(
         findings,
         aggregates: aggregate::of_body(comparison),
         undefined: outcome.undefined,
-        trend: None,
+        trend: runs.trend,
     }
 }
 
@@ -122,7 +124,10 @@ fn reason(verdict: Verdict, findings: &[Finding], comparison: &Comparison) -> St
         Verdict::Warn => summary_of(findings, Level::Warn),
         Verdict::Inconclusive => findings
             .iter()
-            .find(|finding| finding.code == FindingCode::LowCoverage)
+            .find(|finding| {
+                let code = finding.code;
+                code == FindingCode::LowCoverage || code == FindingCode::NotEnoughHistory
+            })
             .map_or_else(String::new, |finding| finding.message.clone()),
         Verdict::Pass => {
             format!(

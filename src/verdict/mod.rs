@@ -1,6 +1,7 @@
 //! Comparison and policy in, findings and verdict out. Pure: no clock, no files, no printing.
 
 mod aggregate;
+pub mod baseline;
 mod hygiene;
 mod judge;
 mod limits;

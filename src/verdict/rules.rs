@@ -303,7 +303,7 @@ fn bounds(limit: &Limit) -> String {
 }
 
 /// Four significant digits, without an exponent for ordinary sizes.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
         return format!("{value:.3e}");

@@ -21,6 +21,8 @@ mod exit_codes;
 mod explain;
 mod families;
 mod github;
+mod good_runs;
+mod history;
 mod hygiene;
 mod policy;
 mod quantised;

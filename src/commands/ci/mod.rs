@@ -220,8 +220,9 @@ fn judge(
     fs::check_writable(&path)?;
     let templates = Templates::new(check.judge.rendering.templates.as_deref())?;
     let governing = Governing::choose(args, event, publisher)?;
-    let (mut report, timings) = check::judge_whole(check, &governing.policy, printer)?;
+    let (mut report, timings, recorder) = check::judge_whole(check, &governing.policy, printer)?;
     governing.add_findings(&mut report);
+    recorder.record(&report, printer);
     let document = judged::publish(
         &report,
         &timings,

@@ -114,7 +114,7 @@ fn group_rows(group: &Group, width: usize) -> String {
 }
 
 /// Columns two spaces apart, indented by two; numbers to the right.
-pub(super) fn columns_text(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
+pub fn columns_text(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);

@@ -5,6 +5,8 @@
 //! the same f64. Invisible characters are written as `\uXXXX`, so that a report shown in a terminal
 //! cannot act there.
 
+mod trend;
+
 use serde_json::{Map, Value, json};
 
 use crate::compare::{
@@ -44,11 +46,14 @@ pub fn render(report: &Report) -> String {
     root.insert("findings".into(), findings.into());
     let layers: Vec<Value> = comparison.layers.iter().map(layer).collect();
     root.insert("layers".into(), layers.into());
+    if let Some(trend) = &judgement.trend {
+        root.insert("trend".into(), trend::value(trend));
+    }
     to_text(root)
 }
 
 /// `schema` and `tool`, which start every document.
-pub(super) fn head() -> Map<String, Value> {
+pub fn head() -> Map<String, Value> {
     let mut root = Map::new();
     root.insert("schema".into(), SCHEMA.into());
     root.insert(
@@ -100,7 +105,7 @@ pub(super) fn scope_name(scope: Scope) -> &'static str {
 }
 
 /// Pretty JSON with a line end; characters that a reader could not see are escaped.
-pub(super) fn to_text(root: Map<String, Value>) -> String {
+pub fn to_text(root: Map<String, Value>) -> String {
     let pretty = format!("{:#}\n", Value::Object(root));
     let mut text = String::with_capacity(pretty.len());
     let mut rest = pretty.chars();
@@ -314,7 +319,7 @@ fn optional(value: Option<Finite>) -> Value {
     clippy::cast_possible_truncation,
     reason = "the magnitude is checked to be below 2^53"
 )]
-pub(super) fn number(value: f64) -> Value {
+pub fn number(value: f64) -> Value {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if value.fract().abs() <= 0.0 && value.abs() < EXACT {
         Value::from(value as i64)

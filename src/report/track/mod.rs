@@ -3,6 +3,7 @@
 mod human;
 mod json;
 mod markdown;
+mod page;
 mod rows;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use super::csv;
 pub use human::human;
 pub use json::json;
 pub use markdown::markdown;
+pub use page::html;
 
 /// One row for each step of the model, of each role, and of each layer: `step,ref,subject,name,role`, then the
 /// metrics, then `phase` and `confidence` for the model. An empty cell has no value; the JSON document

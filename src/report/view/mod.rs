@@ -18,11 +18,13 @@ mod averages;
 mod depth;
 mod findings;
 mod layers;
+mod trend;
 
 pub use averages::Average;
 pub use depth::AlphaByDepth;
 pub use findings::{Group, Note, Row, WaivedRow, Why, Worst};
 pub use layers::{RoleRow, Roles};
+pub use trend::TrendRow;
 
 /// Where the text goes, hence how it is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +175,8 @@ pub struct View {
     pub roles: Roles,
     /// `None` where there are too few blocks, or no alpha.
     pub alpha_by_depth: Option<AlphaByDepth>,
+    /// Numbers of the model over its last runs.
+    pub trend: List<TrendRow>,
     pub coverage: CoverageView,
     pub estimator: List<Pair>,
     /// Rules that met metrics without a value.
@@ -221,6 +225,7 @@ impl View {
             averages: List::cut(averages::averages(judgement, target), size.items),
             roles: Roles::new(report, size.items),
             alpha_by_depth: AlphaByDepth::new(&comparison.layers),
+            trend: List::cut(trend::rows(report, target), size.items),
             coverage: coverage(report, target, size),
             estimator: List::cut(estimator(report, target), size.items),
             undefined: List::cut(undefined(report, target), size.items),

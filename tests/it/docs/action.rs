@@ -10,7 +10,7 @@ use crate::support::tiny::{KEY, TinyCheckpoint};
 use crate::support::{repository, repository_text};
 
 /// Inputs that no flag reads: where to run, and what.
-const NOT_FLAGS: [&str; 4] = ["working-directory", "binary", "version", "history"];
+const NOT_FLAGS: [&str; 3] = ["working-directory", "binary", "version"];
 
 /// Keys of a block of `action.yml`, two spaces in.
 fn keys(block: &str) -> Vec<String> {
@@ -212,10 +212,23 @@ fn a_broken_input_gives_no_verdict_and_no_report_of_an_earlier_run() {
 }
 
 #[test]
-fn an_input_that_nothing_reads_yet_stops_the_step() {
-    let step = step(&good(), &[("TUNEGATE_HISTORY", "runs.sqlite")]);
-    step.ends(2, None);
-    assert!(step.ran.stdout.contains("history"), "{}", step.ran.stdout);
+fn a_night_is_recorded_and_a_pull_request_is_not() {
+    let pair = good();
+    let history = ("TUNEGATE_HISTORY", "nights.db");
+    let pull = [history, ("GITHUB_EVENT_NAME", "pull_request")];
+    step(&pair, &pull).ends(0, Some("pass"));
+    assert!(!pair.path("nights.db").exists());
+    let night = [
+        history,
+        ("GITHUB_EVENT_NAME", "schedule"),
+        ("GITHUB_REF_NAME", "trunk"),
+    ];
+    step(&pair, &night).ends(0, Some("pass"));
+    let place = pair.path("nights.db").display().to_string();
+    let shown = run(&["history", "show", "--history", &place, "--format", "json"]);
+    let runs = shown.expect_code(0).json();
+    assert_eq!(runs["runs"][0]["branch"], "trunk");
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

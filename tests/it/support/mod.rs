@@ -5,11 +5,14 @@ pub(crate) mod cmd;
 pub(crate) mod dtype;
 pub(crate) mod github;
 pub(crate) mod hub;
+pub(crate) mod nights;
+pub(crate) mod postgres;
 pub(crate) mod prism;
 pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod shapes;
 pub(crate) mod spectrum;
+pub(crate) mod sql;
 pub(crate) mod store;
 pub(crate) mod tiny;
 

@@ -1,0 +1,72 @@
+//! Why a history cannot be used.
+
+use super::SCHEMA;
+
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    #[error("cannot read `{text}` as a place for a history: {problem}")]
+    Location { text: String, problem: String },
+    #[error("cannot start the driver of the history")]
+    Runtime(#[source] std::io::Error),
+    #[error("cannot open the history `{location}`")]
+    Open {
+        location: String,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("cannot {action} in the history `{location}`")]
+    Statement {
+        action: &'static str,
+        location: String,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("the history `{location}` does not answer within {seconds} s")]
+    TimedOut { location: String, seconds: u64 },
+    #[error(
+        "the history `{location}` was written by a newer version (schema {found}, this one knows {SCHEMA})"
+    )]
+    NewerSchema { location: String, found: i64 },
+    #[error("`{location}` holds tables of another program, and no history")]
+    Foreign { location: String },
+    #[error("there is no history at `{location}`")]
+    Missing { location: String },
+    #[error("run `{id}` of the history is damaged: {problem}")]
+    Damaged { id: String, problem: String },
+    #[error("no run of the history starts with `{text}`")]
+    NoRun { text: String },
+    #[error("`{text}` is the start of {count} runs of the history")]
+    ManyRuns { text: String, count: usize },
+    #[error("the history holds no run that matches")]
+    Empty,
+    #[error("line {line} of `{file}` is no line of a history: {problem}")]
+    Line {
+        file: String,
+        line: usize,
+        problem: String,
+    },
+}
+
+impl HistoryError {
+    /// What the user can do, in one sentence.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Location { .. } => "pass a file, or `postgres://USER@HOST/DATABASE`",
+            Self::NewerSchema { .. } => "use the newer version; nothing was written",
+            Self::Foreign { .. } => "name a file that does not exist yet",
+            Self::Missing { .. } => {
+                "record a run first: `check --history STORE`, or `history record`"
+            }
+            Self::NoRun { .. } | Self::ManyRuns { .. } => "`history show` lists the runs",
+            Self::Line { .. } => "nothing was imported; pass files that `history export` wrote",
+            Self::Damaged { .. } => {
+                "restore the store from an export, or remove the run with `history prune`"
+            }
+            Self::Runtime(_)
+            | Self::Open { .. }
+            | Self::Statement { .. }
+            | Self::TimedOut { .. }
+            | Self::Empty => return None,
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! JSON lines: one line a run and one an act, in the order of their times. A later run or act adds a
+//! line at the end, so that a file of them can be kept in git; two that went apart are joined by
+//! importing both, in whichever order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::connection::Connection;
+use super::pack::Columns;
+use super::store::{Conflict, insert, insert_act};
+use super::{Act, Filter, HistoryError, HistoryStore, Recorded, Run};
+
+/// Of the lines; within a number, fields are only added.
+const FORMAT: u32 = 1;
+
+/// A run with all that is kept of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) run: Run,
+    pub(super) layers: Columns,
+}
+
+impl Entry {
+    pub(super) fn new(run: Run, layers: Columns) -> Self {
+        Self { run, layers }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Line {
+    Run {
+        format: u32,
+        run: Box<Run>,
+        layers: Columns,
+    },
+    Accept {
+        format: u32,
+        act: Act,
+    },
+}
+
+/// What an import changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    pub runs: usize,
+    pub acts: usize,
+    /// Lines of which the store has the content already.
+    pub known: usize,
+}
+
+/// The lines of a file, each checked by itself.
+#[derive(Debug, Default)]
+struct Lines {
+    /// With the number of the line.
+    runs: Vec<(usize, Entry)>,
+    acts: Vec<(usize, Act)>,
+}
+
+impl HistoryStore {
+    /// The runs that match as JSON lines. The same runs give the same bytes, from a store of either
+    /// kind.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn export(&mut self, filter: &Filter) -> Result<String, HistoryError> {
+        let (runs, acts) = self.runs(filter)?;
+        let mut lines: BTreeMap<(i64, u8, String), String> = BTreeMap::new();
+        for run in runs {
+            let key = (run.recorded.as_microsecond(), 0, run.id.clone());
+            let line = Line::Run {
+                format: FORMAT,
+                layers: self.columns(&run.id)?,
+                run: Box::new(run),
+            };
+            lines.insert(key, text(&line)?);
+        }
+        for act in acts {
+            let key = (act.acted.as_microsecond(), 1, act.id.clone());
+            lines.insert(
+                key,
+                text(&Line::Accept {
+                    format: FORMAT,
+                    act,
+                })?,
+            );
+        }
+        Ok(lines.into_values().map(|line| line + "\n").collect())
+    }
+
+    /// Adds what the lines hold and the store does not: all of it or, where a line is wrong, nothing.
+    ///
+    /// Of two forms of one run the earlier stays, so that the order of imports does not matter.
+    ///
+    /// # Errors
+    /// Where a line is no run and no act, or the store cannot be written.
+    pub fn import(&mut self, files: &[(String, String)]) -> Result<Imported, HistoryError> {
+        let mut read = Vec::new();
+        for (file, content) in files {
+            read.push((file.as_str(), parse(file, content)?));
+        }
+        self.connection.transaction(|connection| {
+            let mut imported = Imported::default();
+            for (_, lines) in &read {
+                for (_, entry) in &lines.runs {
+                    let added = insert(connection, entry, Conflict::KeepEarlier)?;
+                    imported.count(added == Recorded::New, |imported| &mut imported.runs);
+                }
+            }
+            let known = identities(connection)?;
+            for (file, lines) in &read {
+                for (line, act) in &lines.acts {
+                    if !known.contains(&act.run) {
+                        let problem = format!("it accepts run `{}`, which is not there", act.run);
+                        return Err(wrong(file, *line, problem));
+                    }
+                    let added = insert_act(connection, act)? > 0;
+                    imported.count(added, |imported| &mut imported.acts);
+                }
+            }
+            Ok(imported)
+        })
+    }
+}
+
+impl Imported {
+    fn count(&mut self, added: bool, counter: impl Fn(&mut Self) -> &mut usize) {
+        if added {
+            *counter(self) += 1;
+        } else {
+            self.known += 1;
+        }
+    }
+}
+
+fn text(line: &Line) -> Result<String, HistoryError> {
+    serde_json::to_string(line).map_err(|error| HistoryError::Damaged {
+        id: "of an export".to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+fn wrong(file: &str, line: usize, problem: String) -> HistoryError {
+    HistoryError::Line {
+        file: file.to_owned(),
+        line,
+        problem,
+    }
+}
+
+fn parse(file: &str, content: &str) -> Result<Lines, HistoryError> {
+    let mut lines = Lines::default();
+    for (index, text) in content.lines().enumerate() {
+        if text.trim().is_empty() {
+            continue;
+        }
+        let number = index + 1;
+        let refuse = |problem: String| wrong(file, number, problem);
+        let line: Line = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        let (Line::Run { format, .. } | Line::Accept { format, .. }) = &line;
+        if *format != FORMAT {
+            return Err(refuse(format!(
+                "it has format {format}, and this version knows {FORMAT}"
+            )));
+        }
+        match line {
+            Line::Run { run, layers, .. } => {
+                if let Some(problem) = layers.problem() {
+                    return Err(refuse(problem));
+                }
+                if run.identity() != run.id {
+                    return Err(refuse("its `id` is not that of its content".to_owned()));
+                }
+                lines.runs.push((number, Entry::new(*run, layers)));
+            }
+            Line::Accept { act, .. } => {
+                if act.identity() != act.id {
+                    return Err(refuse("its `id` is not that of its content".to_owned()));
+                }
+                lines.acts.push((number, act));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+fn identities(connection: &mut Connection) -> Result<BTreeSet<String>, HistoryError> {
+    let rows = connection.rows("read the runs", "SELECT id FROM tunegate_runs", &[])?;
+    let ids = rows.iter().map(|row| sqlx::Row::try_get(row, 0));
+    ids.collect::<Result<_, _>>()
+        .map_err(|source| HistoryError::Statement {
+            action: "read the runs",
+            location: connection.location().to_owned(),
+            source,
+        })
+}

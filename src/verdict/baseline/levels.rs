@@ -1,0 +1,179 @@
+//! Medians of the model and of each role against those of good runs: few tests with the most power
+//! against what goes wrong in a whole run.
+
+use std::collections::BTreeMap;
+
+use super::judged::ROLE_FACTOR;
+use super::{Bounds, Expected, GoodRuns, JUDGED, LayerModel, MODEL_SHARE, ROLE_SHARE};
+use crate::calibrate::multiplicity::{benjamini_hochberg, holm};
+use crate::code::Level;
+use crate::compare::Levels;
+use crate::layer::Role;
+use crate::policy::BaselineSettings;
+use crate::spectrum::metric::Metric;
+
+/// One median, judged.
+#[derive(Debug)]
+pub(super) struct LevelTest {
+    pub(super) role: Option<Role>,
+    pub(super) expected: Expected,
+    pub(super) observed: f64,
+    pub(super) deviation: f64,
+    pub(super) p: f64,
+    /// `None` where it is as expected.
+    pub(super) level: Option<Level>,
+    /// Beyond these it would fail, or warn where it warns.
+    pub(super) bounds: Bounds,
+    /// Half the width between them, on the metric's scale.
+    pub(super) half_width: f64,
+}
+
+impl LevelTest {
+    pub(super) fn metric(&self) -> Metric {
+        self.expected.judged.metric
+    }
+
+    /// How many times its limit it deviates, to find the worst.
+    pub(super) fn excess(&self) -> f64 {
+        self.deviation.abs() / self.half_width
+    }
+}
+
+/// All tests of the model, then all of the roles.
+pub(super) fn judge(
+    good: &GoodRuns<'_>,
+    models: &[LayerModel<'_>],
+    current: &Levels,
+    settings: &BaselineSettings,
+) -> Vec<LevelTest> {
+    let error = settings.family_wise_error.get();
+    let rate = settings.false_discovery_rate.get();
+    let model = family(good, models, current, &[None]);
+    let mut tests = decide(model, error * MODEL_SHARE, rate);
+    let roles: Vec<Option<Role>> = good.roles().into_iter().map(Some).collect();
+    let roles = family(good, models, current, &roles);
+    tests.extend(decide(roles, error * ROLE_SHARE, rate));
+    tests
+}
+
+fn family(
+    good: &GoodRuns<'_>,
+    models: &[LayerModel<'_>],
+    current: &Levels,
+    roles: &[Option<Role>],
+) -> Vec<LevelTest> {
+    let mut tests = Vec::new();
+    for role in roles {
+        for judged in JUDGED {
+            let Some(expected) = expected(good, models, judged.metric, *role) else {
+                continue;
+            };
+            let Some(observed) = current.get(judged.metric, *role) else {
+                continue;
+            };
+            let deviation = expected.deviation(observed);
+            tests.push(LevelTest {
+                role: *role,
+                p: expected.p(deviation),
+                bounds: expected.bounds(judged.fail),
+                half_width: judged.fail,
+                expected,
+                observed,
+                deviation,
+                level: None,
+            });
+        }
+    }
+    tests
+}
+
+/// What good runs make one expect of a median; `None` where fewer than all runs have it.
+pub(super) fn expected(
+    good: &GoodRuns<'_>,
+    models: &[LayerModel<'_>],
+    metric: Metric,
+    role: Option<Role>,
+) -> Option<Expected> {
+    let judged = JUDGED.iter().find(|judged| judged.metric == metric)?;
+    let values = good.levels(metric, role);
+    if values.len() < good.setting().count() {
+        return None;
+    }
+    let factor = if role.is_some() { ROLE_FACTOR } else { 1.0 };
+    Expected::of(
+        judged,
+        &values,
+        scatter_of_median(models, metric, role),
+        factor,
+    )
+}
+
+/// Standard deviation of a median that the scatter of single layers alone gives: sqrt(pi / 2) that of
+/// a mean.
+fn scatter_of_median(models: &[LayerModel<'_>], metric: Metric, role: Option<Role>) -> f64 {
+    let selected = models.iter().filter(|model| {
+        model.judged.metric == metric && role.is_none_or(|role| role == model.role)
+    });
+    let (mut sum, mut count) = (0.0, 0.0);
+    for model in selected {
+        sum += model.spread.sd * model.spread.sd;
+        count += 1.0;
+    }
+    if count > 0.0 {
+        (std::f64::consts::FRAC_PI_2 * sum).sqrt() / count
+    } else {
+        0.0
+    }
+}
+
+/// Fails what is significant by Holm's method and large enough, warns what is by that of Benjamini and
+/// Hochberg.
+fn decide(mut tests: Vec<LevelTest>, error: f64, rate: f64) -> Vec<LevelTest> {
+    let p_values: Vec<f64> = tests.iter().map(|test| test.p).collect();
+    let failed = holm(&p_values, error);
+    let warned = benjamini_hochberg(&p_values, rate);
+    let (strict, lenient) = thresholds(&p_values, error, rate);
+    for (index, test) in tests.iter_mut().enumerate() {
+        let judged = test.expected.judged;
+        let size = test.deviation.abs();
+        let inside = |effect: f64| size < effect;
+        if failed[index] && !inside(judged.fail) {
+            test.level = Some(Level::Fail);
+        } else if warned[index] && !inside(judged.warn) {
+            test.level = Some(Level::Warn);
+        }
+        let half = match test.level {
+            Some(Level::Warn) => test.expected.half_width(lenient, judged.warn),
+            Some(Level::Fail | Level::Note) | None => test.expected.half_width(strict, judged.fail),
+        };
+        test.bounds = test.expected.bounds(half);
+        test.half_width = half;
+    }
+    tests
+}
+
+/// The p-values at which a test fails and warns, as the limits that are shown.
+fn thresholds(p_values: &[f64], error: f64, rate: f64) -> (f64, f64) {
+    let count = p_values.len() as f64;
+    let hits = |significant: Vec<bool>| significant.into_iter().filter(|yes| *yes).count() as f64;
+    let failing = hits(holm(p_values, error));
+    let warning = hits(benjamini_hochberg(p_values, rate));
+    let strict = error / crate::num::max(count - failing + 1.0, 1.0);
+    let lenient = rate * crate::num::max(warning, 1.0) / count;
+    (crate::num::min(strict, error), lenient)
+}
+
+/// The roles' tests of one metric, the farthest out first.
+pub(super) fn worst_roles(tests: &[LevelTest], metric: Metric) -> Vec<Role> {
+    let mut by_role: BTreeMap<Role, f64> = BTreeMap::new();
+    for test in tests.iter().filter(|test| test.metric() == metric) {
+        if let Some(role) = test.role
+            && test.level.is_some()
+        {
+            by_role.insert(role, test.excess());
+        }
+    }
+    let mut roles: Vec<(Role, f64)> = by_role.into_iter().collect();
+    roles.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
+    roles.into_iter().map(|(role, _)| role).collect()
+}
