@@ -1,6 +1,7 @@
 //! The command line: structs and enums only, no logic.
 
 mod history;
+mod runner;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub use history::{
     HistoryFormat, ImportArgs, PruneArgs, RecordArgs, RunArgs, SelectArgs, ShowArgs, StoreArgs,
     TrendArgs,
 };
+pub use runner::RunnerArgs;
 use track::TRACK_ABOUT;
 pub use track::TrackArgs;
 
@@ -492,44 +494,4 @@ pub enum Switch {
     True,
     #[value(aliases = ["no", "off", "0"])]
     False,
-}
-
-/// What the runner of GitHub Actions sets. Options, so that it can also be said by hand.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Set by the runner")]
-pub struct RunnerArgs {
-    #[arg(long, hide = true, env = "GITHUB_ACTIONS", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
-    pub github_actions: bool,
-    #[arg(long, hide = true, env = "GITHUB_EVENT_NAME")]
-    pub github_event_name: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_EVENT_PATH")]
-    pub github_event_path: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_REPOSITORY")]
-    pub github_repository: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_API_URL")]
-    pub github_api_url: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_SERVER_URL")]
-    pub github_server_url: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_SHA")]
-    pub github_sha: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_BASE_REF")]
-    pub github_base_ref: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_RUN_ID")]
-    pub github_run_id: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_RUN_ATTEMPT")]
-    pub github_run_attempt: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_WORKFLOW")]
-    pub github_workflow: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_JOB")]
-    pub github_job: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_WORKSPACE")]
-    pub github_workspace: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_OUTPUT")]
-    pub github_output: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_STEP_SUMMARY")]
-    pub github_step_summary: Option<String>,
-    #[arg(long, hide = true, env = "RUNNER_TEMP")]
-    pub runner_temp: Option<String>,
-    #[arg(long, hide = true, env = "GITHUB_TOKEN", hide_env_values = true)]
-    pub github_token: Option<String>,
 }

@@ -50,7 +50,9 @@ struct Told {
     jump: Option<usize>,
     creep: Option<usize>,
     week: Vec<usize>,
-    false_alarms: Vec<usize>,
+    /// Good nights at level fail, and at level warn.
+    false_fails: Vec<usize>,
+    false_warns: Vec<usize>,
     slowest: Duration,
     total: Duration,
 }
@@ -115,8 +117,10 @@ impl Year {
             told.creep.get_or_insert(night);
         } else if (self.week..self.week + 7).contains(&night) {
             told.week.push(night);
+        } else if run["verdict"] == "warn" {
+            told.false_warns.push(night);
         } else {
-            told.false_alarms.push(night);
+            told.false_fails.push(night);
         }
     }
 }
@@ -168,7 +172,9 @@ fn check(store: &Store, year: &Year) {
     );
     let week: Vec<usize> = (year.week..year.week + 7).collect();
     assert_eq!(told.week, week, "no bad night becomes normal");
-    assert!(told.false_alarms.len() * 50 <= year.nights, "{told:?}");
+    // Sound runs fail in one of a hundred at most, and warn in about one of twenty.
+    assert!(told.false_fails.len() * 100 <= year.nights, "{told:?}");
+    assert!(told.false_warns.len() * 10 <= year.nights, "{told:?}");
 }
 
 #[test]
