@@ -26,7 +26,7 @@ pub struct Prior {
 #[derive(Debug, Clone, Default)]
 pub struct Group {
     pub variances: Vec<f64>,
-    /// Least that a variance counts as.
+    /// What variances of zero count as, where most of them are zero.
     pub floor: f64,
     /// How many of the members scatter independently of each other, at most.
     pub independent: f64,
@@ -34,9 +34,15 @@ pub struct Group {
 
 impl Group {
     fn logs(&self, shift: f64) -> Vec<f64> {
-        // One exact repetition among scattering members must not rule the logarithms.
+        // One exact repetition among scattering members must not rule the logarithms. The floor itself
+        // would cut off the small variances that chance gives, and make the members look alike.
         let median = num::median(&self.variances).unwrap_or(0.0);
-        let least = num::max(num::max(self.floor, median * 1e-5), 1e-300);
+        let least = if median > 0.0 {
+            median * 1e-5
+        } else {
+            self.floor
+        };
+        let least = num::max(least, 1e-300);
         self.variances
             .iter()
             .map(|variance| num::max(*variance, least).ln() + shift)
@@ -60,8 +66,6 @@ impl Prior {
     /// How much they differ is itself uncertain, and overstating how alike they are makes false alarms:
     /// the upper end of its one-sided 95 % interval is taken.
     /// A group without members has no prior, and fewer than two members in all give none.
-    ///
-    /// A group's `floor` is the least that a variance counts as: exact repetitions have none.
     pub fn learnt(groups: &[Group], df: f64) -> Vec<Option<Self>> {
         let shift = (df / 2.0).ln() - digamma(df / 2.0);
         let logs: Vec<Vec<f64>> = groups.iter().map(|group| group.logs(shift)).collect();

@@ -221,7 +221,7 @@ fn untouched_rule(text: &mut String, role: Untouched, good: &GoodRuns<'_>) {
     let _ = write!(
         text,
         "
-# None of the {runs} runs changes any of the {layers} layers.
+# None of the {runs} runs changes a layer of this role ({layers} in all).
 [[rule]]
 id = \"good-unchanged-{role}\"
 metric = \"relative_update\"
@@ -241,6 +241,10 @@ fn bounds(bounds: Bounds) -> String {
 }
 
 /// A number to few digits, as TOML writes a float.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the exponent of a finite number fits"
+)]
 fn rounded(value: f64, round: impl Fn(f64) -> f64) -> String {
     if value.abs() <= 0.0 || !value.is_finite() {
         return "0.0".to_owned();

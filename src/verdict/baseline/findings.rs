@@ -2,6 +2,7 @@
 //! single layers only where they stick out of a model that is otherwise as expected.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::drift::Creep;
 use super::layers::LayerTest;
@@ -100,7 +101,7 @@ fn finding(
         message.push_str("; also outside: ");
         message.push_str(&others.join(", "));
         if tests.len() > NAMED + 1 {
-            message.push_str(&format!(" and {} more", tests.len() - NAMED - 1));
+            let _ = write!(message, " and {} more", tests.len() - NAMED - 1);
         }
     }
     for remark in remarks.iter().flatten() {
@@ -275,7 +276,7 @@ pub(super) fn of_creeps(good: &GoodRuns<'_>, trend: &Trend, creeps: &[Creep]) ->
         .collect();
     if !metrics.is_empty() {
         let names: Vec<&str> = metrics.into_iter().collect();
-        message.push_str(&format!("; also {}", names.join(", ")));
+        let _ = write!(message, "; also {}", names.join(", "));
     }
     let roles: Vec<Role> = creeps
         .iter()
@@ -292,7 +293,7 @@ pub(super) fn of_creeps(good: &GoodRuns<'_>, trend: &Trend, creeps: &[Creep]) ->
     } else {
         "the first runs"
     };
-    message.push_str(&format!("; judged against {reference}; {}", text::RECIPE));
+    let _ = write!(message, "; judged against {reference}; {}", text::RECIPE);
     let code = FindingCode::DriftTrend;
     vec![Finding {
         over: Some("weighted mean over runs".to_owned()),

@@ -14,6 +14,7 @@ use crate::compare::RunLayer;
 use crate::layer::{LayerName, Role};
 use crate::num;
 use crate::policy::BaselineSettings;
+use crate::spectrum::metric::Metric;
 
 /// A role with fewer layers is pooled with all others: the median of a handful is no measure of what
 /// they share.
@@ -100,6 +101,11 @@ fn shifting<'a>(
     roles: &BTreeSet<Role>,
 ) -> Vec<Shifting<'a>> {
     let place = |(name, runs): (&&'a LayerName, &Vec<&'a RunLayer>)| {
+        // A layer that no run changes has no scatter, and would hide that of the others.
+        let updates = values_in_all(runs, Metric::RelativeUpdate).unwrap_or_default();
+        if !updates.is_empty() && updates.iter().all(|update| update.abs() <= 0.0) {
+            return None;
+        }
         let values = values_in_all(runs, judged.metric)?;
         let values: Option<Vec<f64>> = values
             .into_iter()

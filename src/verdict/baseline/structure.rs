@@ -26,35 +26,9 @@ pub(super) fn findings(good: &GoodRuns<'_>, current: &[RunLayer], levels: &Level
     }
     let now: BTreeMap<&LayerName, &RunLayer> =
         current.iter().map(|layer| (&layer.name, layer)).collect();
-    let mut gone = Vec::new();
-    let mut frozen: Vec<Sized<'_>> = Vec::new();
-    let mut thawed: Vec<Sized<'_>> = Vec::new();
-    let mut lost: BTreeMap<Metric, Vec<&LayerName>> = BTreeMap::new();
+    let mut seen = Seen::default();
     for (name, runs) in &common {
-        let Some(layer) = now.get(name) else {
-            gone.push(*name);
-            continue;
-        };
-        let update = layer
-            .metrics
-            .get(&Metric::RelativeUpdate)
-            .map(|value| value.get());
-        let before = values_in_all(runs, Metric::RelativeUpdate).unwrap_or_default();
-        let changed = before.iter().all(|value| *value > 0.0) && !before.is_empty();
-        let unchanged = before.iter().all(|value| value.abs() <= 0.0) && !before.is_empty();
-        match update {
-            Some(update) if changed && update <= 0.0 => {
-                frozen.push((name, num::median(&before).unwrap_or(0.0)));
-                continue;
-            }
-            Some(update) if unchanged && update > 0.0 => thawed.push((name, update)),
-            Some(_) | None => {}
-        }
-        for metric in metrics_in_all(runs) {
-            if !layer.metrics.contains_key(&metric) {
-                lost.entry(metric).or_default().push(name);
-            }
-        }
+        seen.add(name, runs, now.get(name).copied());
     }
     let known = good.known_layers();
     let new: Vec<&LayerName> = current
@@ -64,20 +38,56 @@ pub(super) fn findings(good: &GoodRuns<'_>, current: &[RunLayer], levels: &Level
         .collect();
     let runs = text::runs(good);
     let mut findings = Vec::new();
-    findings.extend(listed(&gone, |layers| {
-        format!("{layers} of the {runs} missing from this run, and not judged")
+    findings.extend(listed(&seen.gone, |layers| {
+        format!("{layers} missing from this run, while all of the {runs} have them, and not judged")
     }));
     findings.extend(listed(&new, |layers| {
         format!("{layers} in none of the {runs}, and not judged against them")
     }));
-    findings.extend(moved(&frozen, &runs, true));
-    findings.extend(moved(&thawed, &runs, false));
-    for (metric, layers) in lost {
-        findings.extend(listed(&layers, |layers| {
+    findings.extend(moved(&seen.frozen, &runs, true));
+    findings.extend(moved(&seen.thawed, &runs, false));
+    for (metric, layers) in &seen.lost {
+        findings.extend(listed(layers, |layers| {
             format!("{layers} without a value of {metric}, which every one of the {runs} has")
         }));
     }
     findings
+}
+
+/// What became of the layers that every good run has.
+#[derive(Default)]
+struct Seen<'a> {
+    gone: Vec<&'a LayerName>,
+    frozen: Vec<Sized<'a>>,
+    thawed: Vec<Sized<'a>>,
+    lost: BTreeMap<Metric, Vec<&'a LayerName>>,
+}
+
+impl<'a> Seen<'a> {
+    fn add(&mut self, name: &'a LayerName, runs: &[&RunLayer], now: Option<&RunLayer>) {
+        let Some(layer) = now else {
+            self.gone.push(name);
+            return;
+        };
+        let update = layer.metrics.get(&Metric::RelativeUpdate);
+        let before = values_in_all(runs, Metric::RelativeUpdate).unwrap_or_default();
+        let changed = before.iter().all(|value| *value > 0.0) && !before.is_empty();
+        let unchanged = before.iter().all(|value| value.abs() <= 0.0) && !before.is_empty();
+        match update.map(|update| update.get()) {
+            Some(update) if changed && update <= 0.0 => {
+                let size = num::median(&before).unwrap_or(0.0);
+                self.frozen.push((name, size));
+                return;
+            }
+            Some(update) if unchanged && update > 0.0 => self.thawed.push((name, update)),
+            Some(_) | None => {}
+        }
+        for metric in metrics_in_all(runs) {
+            if !layer.metrics.contains_key(&metric) {
+                self.lost.entry(metric).or_default().push(name);
+            }
+        }
+    }
 }
 
 /// Where no run has layers, whether the model's medians are all there.

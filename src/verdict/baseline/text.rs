@@ -1,5 +1,7 @@
 //! Words of the messages.
 
+use std::fmt::Write as _;
+
 use super::{Bounds, GoodRuns, LayerModel, levels::LevelTest};
 use crate::compare::BaselineRuns;
 use crate::layer::LayerName;
@@ -83,7 +85,7 @@ pub(super) fn not_enough(runs: &BaselineRuns, good: &GoodRuns<'_>, asked: u32) -
     );
     for left_out in &runs.left_out {
         let count = plural(left_out.runs, "run");
-        message.push_str(&format!("; {count} left out: {}", left_out.reason));
+        let _ = write!(message, "; {count} left out: {}", left_out.reason);
     }
     message
 }

@@ -1,6 +1,8 @@
 //! How often sound runs fail and shifted ones are seen, by simulation. A small size runs with the
 //! tests; `TUNEGATE_SIMULATION=500` (baselines) prints the tables of `docs/calibration.md`.
 
+use std::fmt::Write as _;
+
 use super::super::{layers, levels};
 use super::*;
 use crate::policy::BaselineSettings;
@@ -177,9 +179,10 @@ fn tables_of_the_documentation() {
             let mut row = |shift: Shift, baselines: usize| {
                 let (failed, raised) = simulated(44, factor).rates(baselines, count, shift);
                 let Shift { layers, size } = shift;
-                table.push_str(&format!(
+                let _ = write!(
+                    table,
                     "{factor} {count} {size} {layers} {failed:.4} {raised:.4}\n"
-                ));
+                );
             };
             row(NONE, baselines);
             for size in [0.25, 0.5, 1.0] {

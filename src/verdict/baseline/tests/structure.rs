@@ -52,10 +52,12 @@ fn an_adapter_on_other_layers_is_said_once_each_way() {
     let runs = adapters(3, &mut random);
     let mut other = adapter(&mut random);
     for layer in &mut other.layers {
-        let update = match layer.role {
-            Role::MlpUp => 0.02,
-            Role::AttentionV => 0.0,
-            _ => continue,
+        let update = if layer.role == Role::MlpUp {
+            0.02
+        } else if layer.role == Role::AttentionV {
+            0.0
+        } else {
+            continue;
         };
         layer
             .drift
