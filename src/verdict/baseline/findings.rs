@@ -21,15 +21,15 @@ const LISTED: usize = 5;
 /// Other metrics and roles that a message names.
 const NAMED: usize = 3;
 
-fn limit(bounds: Bounds) -> Option<FindingLimit> {
-    Some(FindingLimit {
+fn limit(bounds: Bounds) -> FindingLimit {
+    FindingLimit {
         min: Finite::new(bounds.min),
         max: Finite::new(bounds.max),
-    })
+    }
 }
 
 /// The tests that fired, the worst first: by level, then by how far they are out.
-fn fired<'a>(tests: &'a [LevelTest], of_roles: bool) -> Vec<&'a LevelTest> {
+fn fired(tests: &[LevelTest], of_roles: bool) -> Vec<&LevelTest> {
     let mut fired: Vec<&LevelTest> = tests
         .iter()
         .filter(|test| test.role.is_some() == of_roles && test.level.is_some())
@@ -115,7 +115,7 @@ fn finding(
         over: Some(over),
         metric: Some(worst.metric()),
         observed: Finite::new(worst.observed),
-        limit: limit(worst.bounds),
+        limit: Some(limit(worst.bounds)),
         ..Finding::plain(
             code,
             code.as_str(),
@@ -170,6 +170,9 @@ pub(super) fn of_layers(
     {
         return Vec::new();
     }
+    // Where roles are out, the worst layer is an example of it.
+    let roles = levels.iter().any(|test| test.level.is_some());
+    let listed = if roles { 1 } else { LISTED };
     let mut by_layer: BTreeMap<&LayerName, Vec<&LayerTest<'_>>> = BTreeMap::new();
     for test in layers.iter().filter(|test| test.level.is_some()) {
         by_layer.entry(test.model.name).or_default().push(test);
@@ -181,15 +184,15 @@ pub(super) fn of_layers(
     worst.sort_by(|left, right| by_weight(left[0], right[0]));
     let mut findings: Vec<Finding> = worst
         .iter()
-        .take(LISTED)
+        .take(listed)
         .map(|tests| layer_finding(good, tests))
         .collect();
-    if let Some(next) = worst.get(LISTED) {
+    if let Some(next) = worst.get(listed) {
         let code = FindingCode::BaselineDeviation;
         let level = next[0].level.unwrap_or(Level::Warn);
         let message = format!(
-            "{} stick out too; the worst is {}",
-            text::plural(worst.len() - LISTED, "more layer"),
+            "{} beyond their limits too, {} the worst of them",
+            text::plural(worst.len() - listed, "more layer"),
             next[0].model.name
         );
         findings.push(Finding::plain(code, code.as_str(), level, message));
@@ -229,7 +232,7 @@ fn layer_finding(good: &GoodRuns<'_>, tests: &[&LayerTest<'_>]) -> Finding {
         layer: Some(worst.model.name.clone()),
         metric: Some(metric),
         observed: Finite::new(worst.observed),
-        limit: limit(bounds),
+        limit: Some(limit(bounds)),
         ..Finding::plain(
             code,
             code.as_str(),
@@ -299,7 +302,7 @@ pub(super) fn of_creeps(good: &GoodRuns<'_>, trend: &Trend, creeps: &[Creep]) ->
         over: Some("weighted mean over runs".to_owned()),
         metric: Some(worst.judged.metric),
         observed: Finite::new(worst.level),
-        limit: limit(worst.bounds),
+        limit: Some(limit(worst.bounds)),
         ..Finding::plain(code, code.as_str(), Level::Warn, message)
     }]
 }

@@ -179,9 +179,9 @@ fn tables_of_the_documentation() {
             let mut row = |shift: Shift, baselines: usize| {
                 let (failed, raised) = simulated(44, factor).rates(baselines, count, shift);
                 let Shift { layers, size } = shift;
-                let _ = write!(
+                let _ = writeln!(
                     table,
-                    "{factor} {count} {size} {layers} {failed:.4} {raised:.4}\n"
+                    "{factor} {count} {size} {layers} {failed:.4} {raised:.4}"
                 );
             };
             row(NONE, baselines);
