@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use super::{Act, Filter, HistoryError, HistoryStore, Run, Standing, standing};
 use crate::compare::{BaselineRun, BaselineRuns, Comparison, LeftOut};
 
-/// Runs whose layers are read, counted from the newest.
+/// Runs whose layers are read, counted from the reference: the limits come from these. Newer ones would
+/// move with a slow drift.
 const LAYER_WINDOW: usize = 40;
-/// Runs whose numbers of the model are read.
+/// Runs from the reference on whose numbers of the model are read.
 const LONGEST: usize = 400;
 
 /// What a baseline is wanted for.
@@ -28,7 +29,7 @@ enum Reason {
     OtherBase,
     OtherEstimator,
     SameCheckpoint,
-    TooOld,
+    TooMany,
 }
 
 impl Reason {
@@ -38,7 +39,7 @@ impl Reason {
             Self::OtherBase => "another base",
             Self::OtherEstimator => "measured with other settings",
             Self::SameCheckpoint => "the same checkpoint as another run",
-            Self::TooOld => "older than the newest 400",
+            Self::TooMany => "between the first 40 and the newest 360",
         }
     }
 }
@@ -65,10 +66,10 @@ impl HistoryStore {
         runs.retain(|run| run.recorded < query.before);
         let source = source(self.location(), query);
         let (kept, left_out) = choose(runs, &acts, comparison);
-        let first_with_layers = kept.len().saturating_sub(LAYER_WINDOW);
+        let with_layers = reference(&kept)..reference(&kept) + LAYER_WINDOW;
         let mut baseline = Vec::new();
         for (index, (run, standing)) in kept.into_iter().enumerate() {
-            let layers = if index >= first_with_layers {
+            let layers = if with_layers.contains(&index) {
                 self.layers(&run.id)?
             } else {
                 Vec::new()
@@ -105,6 +106,13 @@ fn source(location: &str, query: &BaselineQuery) -> String {
     format!("{location}, model {}, branch {}", query.model, query.branch)
 }
 
+/// Index of the run that the others are judged against: the last one that somebody accepted, or the
+/// first.
+fn reference(runs: &[(Run, Standing)]) -> usize {
+    let accepted = |(_, standing): &(Run, Standing)| *standing == Standing::Anchor;
+    runs.iter().rposition(accepted).unwrap_or(0)
+}
+
 /// The runs that count, oldest first, and how many do not, by reason.
 fn choose(
     runs: Vec<Run>,
@@ -129,8 +137,6 @@ fn choose(
             Some(Reason::OtherBase)
         } else if (known || at_hand) && !is_anchor {
             Some(Reason::SameCheckpoint)
-        } else if kept.len() >= LONGEST {
-            Some(Reason::TooOld)
         } else {
             None
         };
@@ -140,9 +146,98 @@ fn choose(
         }
     }
     kept.reverse();
+    let first = reference(&kept);
+    let excess = (kept.len() - first).saturating_sub(LONGEST);
+    if excess > 0 {
+        kept.drain(first + LAYER_WINDOW..first + LAYER_WINDOW + excess);
+        counts.insert(Reason::TooMany, excess);
+    }
     let left_out = counts.into_iter().map(|(reason, runs)| LeftOut {
         runs,
         reason: reason.as_str().to_owned(),
     });
     (kept, left_out.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{CheckpointIdentity, Coverage, Levels};
+    use crate::history::run::{CheckpointKey, PolicyKey, estimator_digest};
+    use crate::verdict::Verdict;
+
+    fn comparison() -> Comparison {
+        let identity = |digest: &str| CheckpointIdentity {
+            reference: digest.to_owned(),
+            revision: None,
+            digest: digest.to_owned(),
+        };
+        Comparison {
+            base: identity("base"),
+            tuned: identity("tonight"),
+            layers: Vec::new(),
+            facts: Vec::new(),
+            coverage: Coverage::default(),
+            estimator: BTreeMap::new(),
+        }
+    }
+
+    fn night(number: i64) -> Run {
+        let key = |digest: String| CheckpointKey {
+            reference: digest.clone(),
+            digest,
+        };
+        Run {
+            id: format!("{number:016x}"),
+            recorded: Timestamp::from_second(86_400 * number).unwrap(),
+            model: "nightly".to_owned(),
+            branch: "main".to_owned(),
+            commit: None,
+            base: key("base".to_owned()),
+            tuned: key(format!("tuned-{number}")),
+            policy: PolicyKey {
+                name: "gate".to_owned(),
+                digest: String::new(),
+            },
+            estimator: estimator_digest(&BTreeMap::new()),
+            tool: String::new(),
+            verdict: Verdict::Pass,
+            reason: String::new(),
+            fail: 0,
+            warn: 0,
+            deviates: false,
+            layer_count: 0,
+            levels: Levels::default(),
+        }
+    }
+
+    #[test]
+    fn many_runs_lose_the_middle_and_never_those_that_set_the_limits() {
+        let runs: Vec<Run> = (0..500).map(night).collect();
+        let (kept, left_out) = choose(runs, &[], &comparison());
+        assert_eq!(kept.len(), LONGEST);
+        let ids: Vec<&str> = kept.iter().map(|(run, _)| run.id.as_str()).collect();
+        let id = |number: i64| night(number).id;
+        assert_eq!(ids[LAYER_WINDOW - 1], id(39));
+        assert_eq!(ids[LAYER_WINDOW], id(140));
+        assert_eq!(ids[LONGEST - 1], id(499));
+        assert_eq!(left_out.len(), 1);
+        assert_eq!(left_out[0].runs, 100);
+    }
+
+    #[test]
+    fn the_limits_start_at_the_last_run_that_somebody_accepted() {
+        let runs: Vec<Run> = (0..60).map(night).collect();
+        let acts = [7, 50].map(|number| Act {
+            acted: Timestamp::from_second(86_400 * 60).unwrap(),
+            id: format!("act-{number}"),
+            run: night(number).id,
+            by: "somebody".to_owned(),
+            reason: "a new recipe".to_owned(),
+        });
+        let (kept, _) = choose(runs.clone(), &acts, &comparison());
+        assert_eq!(reference(&kept), 50);
+        let (kept, _) = choose(runs, &[], &comparison());
+        assert_eq!(reference(&kept), 0);
+    }
 }

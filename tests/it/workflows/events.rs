@@ -201,5 +201,15 @@ fn a_nightly_run_judges_what_the_schedule_names() {
             .expect_code(code);
         let expected = format!("{verdict}: ");
         assert!(ran.summary().contains(&expected), "{}", ran.text());
+        std::fs::remove_dir_all(runner.path("artifacts/tunegate-history")).unwrap();
     }
+    // The second night found the first in the cache, and both were kept though it failed.
+    let nights = runner.path("artifacts.cache/nights.db");
+    let shown = std::process::Command::new(crate::support::act::program())
+        .args(["history", "show", "--format", "json", "--history"])
+        .arg(nights)
+        .output()
+        .unwrap();
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["runs"].as_array().unwrap().len(), 2, "{shown}");
 }
