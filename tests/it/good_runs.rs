@@ -192,7 +192,7 @@ fn two_runs_are_enough_and_said_to_be_wide_one_or_none_are_not() {
         "{}",
         two.stderr
     );
-    for (count, words) in [(0, "none were given"), (1, "only one were given")] {
+    for (count, words) in [(0, "none was given"), (1, "only one was given")] {
         let ran = init(&FULL[..count], "sft").expect_code(0);
         assert!(ran.stdout.contains(words), "{}", ran.stdout);
         let policy = policy_of(&ran.stdout);

@@ -15,7 +15,7 @@ const DIGITS: i32 = 4;
 
 const WITHOUT: &str = "\
 # No limits could be learnt: that takes two good runs of one recipe or more, with different seeds or
-# data orders, and REPLACE were given:
+# data orders, and REPLACE given:
 #
 #     tunegate init --base BASE --good RUN1 --good RUN2 > gate.toml
 #
@@ -51,7 +51,7 @@ const RULE_HELP: &str = r#"
 
 /// A policy without limits of its own, from fewer than two good runs.
 pub(super) fn without_limits(args: &InitArgs, recipe: &Policy, count: usize) -> String {
-    let given = if count == 0 { "none" } else { "only one" };
+    let given = if count == 0 { "none was" } else { "only one was" };
     let mut text = WITHOUT.replace("REPLACE", given);
     settings(&mut text, args, recipe);
     text.push_str(RULE_HELP);

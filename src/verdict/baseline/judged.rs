@@ -11,7 +11,7 @@ pub struct Judged {
     pub scale: Scale,
     /// Standard deviation of the model's median between good runs of one recipe, as measured and
     /// rounded up: what is assumed before a model's own runs say otherwise. It counts as
-    /// [`TYPICAL_DF`] degrees of freedom.
+    /// `TYPICAL_DF` degrees of freedom.
     pub typical: f64,
     /// A median that moved by less does not warn, or does not fail, however significant.
     pub warn: f64,
