@@ -51,7 +51,11 @@ const RULE_HELP: &str = r#"
 
 /// A policy without limits of its own, from fewer than two good runs.
 pub(super) fn without_limits(args: &InitArgs, recipe: &Policy, count: usize) -> String {
-    let given = if count == 0 { "none was" } else { "only one was" };
+    let given = if count == 0 {
+        "none was"
+    } else {
+        "only one was"
+    };
     let mut text = WITHOUT.replace("REPLACE", given);
     settings(&mut text, args, recipe);
     text.push_str(RULE_HELP);
