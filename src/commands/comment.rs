@@ -19,7 +19,7 @@ use crate::github::{GitHubError, pulls};
 use crate::report::{Report, Templates};
 use crate::term::Printer;
 
-/// A report of ten thousand layers has about this size.
+/// A report of five thousand layers has about this size.
 const LARGEST_REPORT: u64 = 32 << 20;
 
 pub(super) fn run(args: &CommentArgs, printer: &Printer) -> Result<Outcome, CommandError> {
@@ -49,6 +49,8 @@ pub(super) fn run(args: &CommentArgs, printer: &Printer) -> Result<Outcome, Comm
         status: judged::status(&report),
         target,
         report_path: Some(&args.from),
+        // Whether the run that judged wrote one is not known here.
+        has_page: false,
         policy_changed: false,
         lines_hold: true,
     });

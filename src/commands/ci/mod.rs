@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::judged::{self, FORMATS, Format};
 use super::publish::{Publisher, Request, Subject, Target};
 use super::{CommandError, Outcome, check, emit};
-use crate::cli::{CheckArgs, CiArgs};
+use crate::cli::{CheckArgs, CheckFormat, CiArgs};
 use crate::error::ExitStatus;
 use crate::fs;
 use crate::github::GitHubError;
@@ -24,6 +24,7 @@ use governing::Governing;
 
 /// Name of the JSON report in the runner's temporary folder.
 const REPORT: &str = "tunegate-report.json";
+const PAGE: Format = Format::Report(CheckFormat::Html);
 
 #[derive(Debug, thiserror::Error)]
 pub enum CiError {
@@ -133,6 +134,7 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Outcome {
                 status: judged::status(&whole.report),
                 target: target(&event),
                 report_path: Some(&whole.path),
+                has_page: whole.has_page,
                 policy_changed: whole.governing.changed(),
                 lines_hold: whole.governing.lines_hold(),
             });
@@ -149,6 +151,7 @@ pub(super) fn run(args: &CiArgs, printer: &Printer) -> Outcome {
                 status: ExitStatus::NoVerdict,
                 target: target(&event),
                 report_path: None,
+                has_page: false,
                 policy_changed: false,
                 lines_hold: true,
             });
@@ -192,6 +195,8 @@ struct Whole {
     document: String,
     /// Where the JSON report lies.
     path: PathBuf,
+    /// The page with charts was asked for.
+    has_page: bool,
 }
 
 fn judge(
@@ -238,6 +243,7 @@ fn judge(
         governing,
         document,
         path,
+        has_page: emits.iter().any(|emit| emit.format == PAGE),
     })))
 }
 
@@ -248,7 +254,7 @@ fn report_path(args: &CiArgs, emits: &[emit::Emit<Format>]) -> PathBuf {
     }
     let emitted = emits
         .iter()
-        .find(|emit| emit.format == Format::Report(crate::cli::CheckFormat::Json));
+        .find(|emit| emit.format == Format::Report(CheckFormat::Json));
     if let Some(emit) = emitted {
         return emit.path.clone();
     }

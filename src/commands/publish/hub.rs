@@ -55,7 +55,7 @@ impl Publisher<'_> {
     }
 
     fn hub_body(&self, request: &Request<'_>, head: CommitSha, run: RunId) -> Result<Body, String> {
-        let footer = self.footer(&head);
+        let footer = self.footer(&head, request.has_page);
         let mut body = Body {
             marker: Marker {
                 key: self.key(),

@@ -4,6 +4,7 @@
 //! may not write is expected: it is a notice, never a failure.
 
 mod hub;
+mod link;
 mod subject;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -44,6 +45,8 @@ pub(super) struct Request<'a> {
     pub(super) target: Option<Target>,
     /// Where the JSON report lies.
     pub(super) report_path: Option<&'a Path>,
+    /// The run wrote the page with charts.
+    pub(super) has_page: bool,
     pub(super) policy_changed: bool,
     /// Whether the lines of the policy that judged are those of the judged commit's file.
     pub(super) lines_hold: bool,
@@ -243,7 +246,7 @@ impl<'a> Publisher<'a> {
                 head: target.head.clone(),
             },
             content: String::new(),
-            footer: self.footer(&target.head),
+            footer: self.footer(&target.head, request.has_page),
         };
         // The report's own line end is left out.
         let room = (COMMENT_LIMIT + 1).saturating_sub(body.text().len());
@@ -274,12 +277,32 @@ impl<'a> Publisher<'a> {
     }
 
     /// What the numbers are about and where the log is, on one line.
-    fn footer(&self, head: &CommitSha) -> String {
+    fn footer(&self, head: &CommitSha, has_page: bool) -> String {
         let mut parts = vec![format!("commit {}", markdown_code(head.short()))];
         if let Some(url) = &self.event.run_url {
             parts.push(format!("[run and full report]({url})"));
         }
+        if let Some(url) = self.page(has_page) {
+            parts.push(format!("[charts]({url})"));
+        }
         parts.join(" · ")
+    }
+
+    /// Address of the page with charts: the one that is given, else the artifacts of the run that wrote it.
+    fn page(&self, has_page: bool) -> Option<String> {
+        let given = self.args.html_url.as_deref().map(str::trim);
+        if let Some(given) = given.filter(|given| !given.is_empty()) {
+            let url = link::web_address(given);
+            if url.is_none() {
+                self.fail(
+                    "the link to the page",
+                    "`TUNEGATE_HTML_URL` is no address of the web",
+                );
+            }
+            return url;
+        }
+        let run = self.event.run_url.as_deref().filter(|_| has_page)?;
+        Some(format!("{run}#artifacts"))
     }
 
     fn check_run(&self, request: &Request<'_>, remarks: &[Remark]) {

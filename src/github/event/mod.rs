@@ -40,6 +40,7 @@ pub struct Event {
     /// `GITHUB_SHA`, which is not the head of a pull request.
     pub sha: Option<CommitSha>,
     pub run: RunId,
+    /// Page of the run that judged: of a `workflow_run` the run that started it.
     pub run_url: Option<String>,
     pub workflow: String,
     pub job: String,
@@ -127,7 +128,17 @@ impl Event {
                 "`GITHUB_REPOSITORY` names no repository; nothing is sent to GitHub".to_owned(),
             );
         }
-        let run_url = run_url(environment.server_url.as_deref(), repository.as_ref(), run);
+        // What a second workflow publishes was judged by the run that started it.
+        let judging = if let Kind::WorkflowRun(first) = &kind {
+            first.id
+        } else {
+            run
+        };
+        let run_url = run_url(
+            environment.server_url.as_deref(),
+            repository.as_ref(),
+            judging,
+        );
         Self {
             kind,
             run_url,

@@ -96,6 +96,8 @@ fn a_workflow_run_says_whose_end_started_it() {
             "pull_requests": []}}}}"#
     );
     let event = Event::read(&environment("workflow_run", &payload));
+    let page = "https://github.example/octo/demo/actions/runs/5";
+    assert_eq!(event.run_url.as_deref(), Some(page), "the run that judged");
     let Kind::WorkflowRun(run) = event.kind else {
         panic!("{:?}", event.kind)
     };

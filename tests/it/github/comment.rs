@@ -368,3 +368,33 @@ fn a_server_of_ones_own_and_a_proxy_are_reached() {
         "{requests:?}"
     );
 }
+
+#[test]
+fn the_page_with_charts_is_linked_where_one_was_written() {
+    let mut job = Job::new();
+    let ci = |job: &mut Job, inputs: &[(&str, &str)]| {
+        job.ci("broken", inputs).expect(1);
+        job.github.comment().body
+    };
+    assert!(!ci(&mut job, &[]).contains("[charts]"));
+    let mut job = Job::new();
+    let page = ("TUNEGATE_EMIT", "html=page.html");
+    let run = "[charts](https://github.example/octo/demo/actions/runs/1#artifacts)";
+    assert!(ci(&mut job, &[page]).contains(run));
+    let mut job = Job::new();
+    let place = ("TUNEGATE_HTML_URL", "https://reports.example/page.html");
+    let body = ci(&mut job, &[page, place]);
+    assert!(
+        body.contains("[charts](https://reports.example/page.html)"),
+        "{body}"
+    );
+    let mut job = Job::new();
+    let left = job.ci("broken", &[("TUNEGATE_HTML_URL", "javascript:alert(1)")]);
+    let left = left.expect(1);
+    assert!(
+        left.commands("notice")
+            .join("")
+            .contains("TUNEGATE_HTML_URL")
+    );
+    assert!(!job.github.comment().body.contains("alert(1)"));
+}
