@@ -64,7 +64,7 @@ pub struct Run {
     /// Findings at level fail, and at level warn.
     pub fail: u32,
     pub warn: u32,
-    /// Judged to deviate from the runs before it: not accepted by itself, whatever the verdict.
+    /// Fails against the runs before it: not accepted by itself, even where that is waived or only advice.
     pub deviates: bool,
     pub layer_count: u32,
     #[serde(with = "pack::by_name")]
@@ -126,8 +126,12 @@ impl Run {
             let found = findings.filter(|finding| finding.level == level).count();
             u32::try_from(found).unwrap_or(u32::MAX)
         };
+        // A waiver lets a run pass, and does not make it a measure for others. Warnings stay in: without
+        // them the spread would be learnt from the calmest runs alone.
         let deviates = judgement.findings.iter().any(|finding| {
-            finding.code == FindingCode::BaselineDeviation && finding.level > Level::Note
+            let waived = finding.waived.as_ref().map(|waived| waived.level);
+            let level = waived.unwrap_or(finding.level);
+            finding.code == FindingCode::BaselineDeviation && level == Level::Fail
         });
         let mut run = Self {
             id: String::new(),

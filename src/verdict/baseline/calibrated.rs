@@ -1,7 +1,7 @@
 //! Limits from good runs as a policy can state them: fixed numbers for the model's medians, those of
 //! each role, and all layers of a role at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::judged::LAYER_FACTOR;
 use super::levels;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::calibrate::Spread;
 use crate::calibrate::limits::tolerance_factor;
-use crate::layer::Role;
+use crate::layer::{LayerName, Role};
 use crate::num;
 use crate::policy::BaselineSettings;
 use crate::spectrum::metric::Metric;
@@ -182,6 +182,23 @@ fn of_layers(
             num::max(edge.1, centre + width),
         );
     };
+    // Layers of the role that no good run changes are under the rule too.
+    let named: BTreeSet<&LayerName> = own.iter().map(|model| model.name).collect();
+    let others = good.common_layers();
+    let still = others.iter().filter(|(name, runs)| {
+        !named.contains(**name) && runs.iter().all(|layer| layer.role == role)
+    });
+    for value in still
+        .flat_map(|(_, runs)| runs)
+        .filter_map(|layer| layer.metrics.get(&judged.metric))
+    {
+        let placed = judged
+            .scale
+            .forward(value.get())
+            .unwrap_or(f64::NEG_INFINITY);
+        widen("warn", placed, 0.0);
+        widen("fail", placed, 0.0);
+    }
     let mut spreads: Vec<Spread> = Vec::new();
     let mut factor = (0.0, 0.0);
     for model in &own {

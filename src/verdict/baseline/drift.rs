@@ -70,7 +70,9 @@ pub(super) fn trend(
                 continue;
             };
             let mut series = series(comparison, runs, judged, role, now);
-            let tests = if role.is_some() { role_count } else { 1 };
+            // The charts of a run share one error: half for the model's, half for the roles'.
+            let alike = if role.is_some() { role_count } else { 1 };
+            let tests = 2 * JUDGED.len() * alike;
             if let Some((models, settings)) = limits {
                 add_limits(&mut series, good, models, settings);
                 creeps.extend(

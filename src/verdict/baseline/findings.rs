@@ -43,7 +43,11 @@ fn fired(tests: &[LevelTest], of_roles: bool) -> Vec<&LevelTest> {
     fired
 }
 
-/// The model's medians that are out, as one finding; else those of roles.
+fn worst_level(tests: &[&LevelTest]) -> Option<Level> {
+    tests.iter().filter_map(|test| test.level).max()
+}
+
+/// The model's medians that are out, as one finding; else, or where they are worse, those of roles.
 pub(super) fn of_levels(
     good: &GoodRuns<'_>,
     tests: &[LevelTest],
@@ -58,12 +62,11 @@ pub(super) fn of_levels(
         let outside = share_outside(worst, layers);
         finding(good, &model, over, &[outside, named_roles(&roles)])
     }));
-    // A role's own departure, beyond what the model's finding says already.
-    let said: BTreeSet<Metric> = model.iter().map(|test| test.metric()).collect();
+    // A role's own departure, where it weighs more than what the model's finding says already.
+    let said = worst_level(&model);
     let roles: Vec<&LevelTest> = fired(tests, true)
         .into_iter()
-        .filter(|test| !said.contains(&test.metric()))
-        .filter(|test| model.is_empty() || test.level > model.first().and_then(|test| test.level))
+        .filter(|test| test.level > said)
         .collect();
     findings.extend(roles.first().map(|worst| {
         let over = median_of(current, worst.metric(), worst.role);
@@ -158,23 +161,18 @@ fn named_roles(roles: &[Role]) -> Option<String> {
     (!names.is_empty()).then(|| format!("most in {}", names.join(", ")))
 }
 
-/// Single layers. Where the model's medians are out already, its finding counts them.
+/// Single layers. Where the model's medians are out already, its finding counts those that are no worse.
 pub(super) fn of_layers(
     good: &GoodRuns<'_>,
     levels: &[LevelTest],
     layers: &[LayerTest<'_>],
 ) -> Vec<Finding> {
-    if levels
-        .iter()
-        .any(|test| test.role.is_none() && test.level.is_some())
-    {
-        return Vec::new();
-    }
+    let said = worst_level(&fired(levels, false));
     // Where roles are out, the worst layer is an example of it.
     let roles = levels.iter().any(|test| test.level.is_some());
     let listed = if roles { 1 } else { LISTED };
     let mut by_layer: BTreeMap<&LayerName, Vec<&LayerTest<'_>>> = BTreeMap::new();
-    for test in layers.iter().filter(|test| test.level.is_some()) {
+    for test in layers.iter().filter(|test| test.level > said) {
         by_layer.entry(test.model.name).or_default().push(test);
     }
     let mut worst: Vec<Vec<&LayerTest<'_>>> = by_layer.into_values().collect();
@@ -213,7 +211,7 @@ fn layer_finding(good: &GoodRuns<'_>, tests: &[&LayerTest<'_>]) -> Finding {
     let metric = worst.model.judged.metric;
     let bounds = text::layer_bounds(worst.model, worst.shift, worst.half_width);
     let mut message = format!(
-        "{metric} is {} where {} of this layer give {}, and its like did not move with it",
+        "{metric} is {} where {} of this layer give {}, and the other layers of its role did not move with it",
         text::value_in(worst.observed, bounds),
         text::runs(good),
         number(worst.model.judged.scale.inverse(worst.model.centre)),

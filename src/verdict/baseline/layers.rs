@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::good::{is_body_matrix, values_in_all};
 use super::judged::LAYER_FACTOR;
+use super::levels::thresholds;
 use super::{GoodRuns, JUDGED, Judged, LAYER_SHARE};
 use crate::calibrate::moderated::Group;
 use crate::calibrate::multiplicity::{benjamini_hochberg, holm};
@@ -268,8 +269,9 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
     let error = settings.family_wise_error.get() * LAYER_SHARE;
     let p_values: Vec<f64> = tests.iter().map(|test| test.p).collect();
     let failed = holm(&p_values, error);
-    let warned = benjamini_hochberg(&p_values, settings.false_discovery_rate.get());
-    let strict = error / num::max(p_values.len() as f64, 1.0);
+    let rate = settings.false_discovery_rate.get() * LAYER_SHARE;
+    let warned = benjamini_hochberg(&p_values, rate);
+    let (strict, lenient) = thresholds(&p_values, error, rate);
     for (index, test) in tests.iter_mut().enumerate() {
         let LayerModel { judged, spread, .. } = test.model;
         let size = (test.deviation - test.shift).abs();
@@ -279,8 +281,12 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
         } else if warned[index] && !inside(judged.warn) {
             test.level = Some(Level::Warn);
         }
-        let half = spread.prediction_factor(test.model.runs, strict) * spread.sd;
-        test.half_width = num::max(half, judged.fail * LAYER_FACTOR);
+        let (p, effect) = match test.level {
+            Some(Level::Warn) => (lenient, judged.warn),
+            Some(Level::Fail | Level::Note) | None => (strict, judged.fail),
+        };
+        let half = spread.prediction_factor(test.model.runs, p) * spread.sd;
+        test.half_width = num::max(half, effect * LAYER_FACTOR);
     }
     let layers: BTreeSet<&LayerName> = tests
         .iter()

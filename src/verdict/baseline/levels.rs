@@ -49,10 +49,10 @@ pub(super) fn judge(
     let error = settings.family_wise_error.get();
     let rate = settings.false_discovery_rate.get();
     let model = family(good, models, current, &[None]);
-    let mut tests = decide(model, error * MODEL_SHARE, rate);
+    let mut tests = decide(model, error * MODEL_SHARE, rate * MODEL_SHARE);
     let roles: Vec<Option<Role>> = good.roles().into_iter().map(Some).collect();
     let roles = family(good, models, current, &roles);
-    tests.extend(decide(roles, error * ROLE_SHARE, rate));
+    tests.extend(decide(roles, error * ROLE_SHARE, rate * ROLE_SHARE));
     tests
 }
 
@@ -87,7 +87,7 @@ fn family(
     tests
 }
 
-/// What good runs make one expect of a median; `None` where fewer than all runs have it.
+/// What good runs make one expect of a median; `None` where fewer than two of several runs have it.
 pub(super) fn expected(
     good: &GoodRuns<'_>,
     models: &[LayerModel<'_>],
@@ -96,7 +96,7 @@ pub(super) fn expected(
 ) -> Option<Expected> {
     let judged = JUDGED.iter().find(|judged| judged.metric == metric)?;
     let values = good.levels(metric, role);
-    if values.len() < good.setting().count() {
+    if values.is_empty() || values.len() < good.setting().count().min(2) {
         return None;
     }
     let factor = if role.is_some() { ROLE_FACTOR } else { 1.0 };
@@ -153,7 +153,7 @@ fn decide(mut tests: Vec<LevelTest>, error: f64, rate: f64) -> Vec<LevelTest> {
 }
 
 /// The p-values at which a test fails and warns, as the limits that are shown.
-fn thresholds(p_values: &[f64], error: f64, rate: f64) -> (f64, f64) {
+pub(super) fn thresholds(p_values: &[f64], error: f64, rate: f64) -> (f64, f64) {
     let count = p_values.len() as f64;
     let hits = |significant: Vec<bool>| significant.into_iter().filter(|yes| *yes).count() as f64;
     let failing = hits(holm(p_values, error));

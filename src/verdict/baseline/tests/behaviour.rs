@@ -95,6 +95,37 @@ fn a_role_that_moves_alone_is_one_finding() {
 }
 
 #[test]
+fn a_role_that_fails_is_told_where_the_model_only_warns() {
+    let mut random = Random::new(14);
+    let runs = SOUND.runs(5, &mut random);
+    let mut tonight = SOUND.comparison(&mut random);
+    for layer in &mut tonight.layers {
+        let factor = if layer.role == Role::AttentionV {
+            3.0
+        } else {
+            1.1
+        };
+        let update = layer.drift.value(Metric::RelativeUpdate).unwrap();
+        let update = Measured::of(factor * update);
+        layer.drift.set(Metric::RelativeUpdate, update);
+    }
+    let judgement = judged(runs, &tonight, "");
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    let levels: Vec<(Level, bool)> = judgement
+        .findings
+        .iter()
+        .filter(|finding| finding.code == FindingCode::BaselineDeviation && finding.layer.is_none())
+        .map(|finding| (finding.level, finding.message.contains("of attention.v")))
+        .collect();
+    assert_eq!(
+        levels,
+        [(Level::Fail, true), (Level::Warn, false)],
+        "{:#?}",
+        judgement.findings
+    );
+}
+
+#[test]
 fn a_slow_creep_is_a_trend_and_says_since_when() {
     let mut random = Random::new(15);
     let mut night = |index: u32| {

@@ -1,6 +1,7 @@
 //! Layers that came, went, froze or thawed, and adapters.
 
 use super::*;
+use crate::verdict::baseline::{GoodRuns, calibrated, calibrated::Scope as Limited, layer_models};
 
 /// Only q and v change, as under an adapter.
 fn adapter(random: &mut Random) -> Comparison {
@@ -177,4 +178,33 @@ fn a_median_of_zero_is_infinitely_far_from_good_runs_without_layers_too() {
         layer.drift.set(Metric::RelativeUpdate, Measured::of(0.0));
     }
     assert_eq!(judged(runs, &tonight, "").verdict, Verdict::Fail);
+}
+
+#[test]
+fn limits_of_a_role_hold_for_the_layers_that_no_good_run_changes() {
+    let mut random = Random::new(41);
+    let frozen: Vec<BaselineRun> = (0..3)
+        .map(|index| {
+            let mut good = SOUND.comparison(&mut random);
+            for name in ["layers.0.q", "layers.1.q"] {
+                set(&mut good, name, Metric::RelativeUpdate, 0.0);
+            }
+            run(&format!("night-{index}"), &good)
+        })
+        .collect();
+    let good = GoodRuns::since_anchor(&frozen);
+    let settings = Policy::parse("gate.toml", "version = 1\nname = \"gate\"\n")
+        .unwrap()
+        .baseline;
+    let limits = calibrated(&good, &layer_models(&good), &settings);
+    let of = |role| {
+        let mut found = limits.iter().filter(|limit| {
+            limit.scope == Limited::Layers(role) && limit.judged.metric == Metric::RelativeUpdate
+        });
+        found.next().unwrap()
+    };
+    for frozen in [of(Role::AttentionQ).warn, of(Role::AttentionQ).fail] {
+        assert!(frozen.min <= 0.0 && frozen.max > 0.0, "{frozen:?}");
+    }
+    assert!(of(Role::AttentionV).fail.min > 0.0);
 }
