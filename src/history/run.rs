@@ -64,7 +64,8 @@ pub struct Run {
     /// Findings at level fail, and at level warn.
     pub fail: u32,
     pub warn: u32,
-    /// Fails against the runs before it: not accepted by itself, even where that is waived or only advice.
+    /// Fails against the runs before it, or too little of it was compared: not accepted by itself, even where that is
+    /// waived or only advice.
     pub deviates: bool,
     pub layer_count: u32,
     #[serde(with = "pack::by_name")]
@@ -104,12 +105,12 @@ impl Standing {
     }
 }
 
-/// A run counts where its verdict is pass or warn and it does not deviate from the runs before it,
-/// or where somebody accepted it.
+/// A run counts where nothing is wrong with it, or where somebody accepted it. One that is inconclusive
+/// for want of earlier runs counts: a baseline that is required could never begin otherwise.
 pub fn standing(run: &Run, acts: &[Act]) -> Standing {
     if acts.iter().any(|act| act.run == run.id) {
         Standing::Anchor
-    } else if matches!(run.verdict, Verdict::Pass | Verdict::Warn) && !run.deviates {
+    } else if run.verdict != Verdict::Fail && !run.deviates {
         Standing::Accepted
     } else {
         Standing::Open
@@ -131,7 +132,8 @@ impl Run {
         let deviates = judgement.findings.iter().any(|finding| {
             let waived = finding.waived.as_ref().map(|waived| waived.level);
             let level = waived.unwrap_or(finding.level);
-            finding.code == FindingCode::BaselineDeviation && level == Level::Fail
+            let fails = finding.code == FindingCode::BaselineDeviation && level == Level::Fail;
+            fails || finding.code == FindingCode::LowCoverage
         });
         let mut run = Self {
             id: String::new(),

@@ -70,7 +70,9 @@ pub fn advice(code: FindingCode) -> &'static str {
             "compare with the last accepted run; accept this one if the change is meant"
         }
         FindingCode::DriftTrend => "find the first run of the trend and what changed in it",
-        FindingCode::NotEnoughHistory => "record more runs that you trust",
+        FindingCode::NotEnoughHistory => {
+            "record more runs that you trust, or repair the store that could not be read"
+        }
         FindingCode::UnusedRule => "correct the selector: the rule matches no layer",
         FindingCode::UnusedWaiver => "remove the waiver: nothing needs it",
         FindingCode::ExpiredWaiver => "fix the cause, or renew the waiver with a reason",

@@ -46,7 +46,11 @@ pub fn judge_against(
         Some(Level::Warn) => Verdict::Warn,
         Some(Level::Note) | None => Verdict::Pass,
     };
-    let reason = reason(verdict, &findings, comparison);
+    let mut reason = reason(verdict, &findings, comparison);
+    if runs.unread {
+        // Too quiet as a note: whoever reads only this line must know.
+        reason.push_str("; the earlier runs could not be read");
+    }
     Judgement {
         verdict,
         reason,

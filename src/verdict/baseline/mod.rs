@@ -52,6 +52,8 @@ pub(super) struct Outcome {
     pub(super) trend: Option<Trend>,
     /// The policy requires a baseline, and there is none that could be used.
     pub(super) unjudged: bool,
+    /// There are earlier runs that could not be read.
+    pub(super) unread: bool,
 }
 
 /// What earlier runs say about this one; no baseline is nothing to say unless the policy requires it.
@@ -68,11 +70,14 @@ pub(super) fn evaluate(
             true,
         ),
         None => Outcome::default(),
-        Some(Baseline::Unreadable { source, reason }) => unusable(
-            Level::Warn,
-            format!("not judged against earlier runs: cannot read `{source}`: {reason}"),
-            required,
-        ),
+        Some(Baseline::Unreadable { source, reason }) => Outcome {
+            unread: true,
+            ..unusable(
+                if required { Level::Warn } else { Level::Note },
+                format!("not judged against earlier runs: cannot read `{source}`: {reason}"),
+                required,
+            )
+        },
         Some(Baseline::Runs(runs)) => against(comparison, runs, policy),
     }
 }
@@ -83,6 +88,7 @@ fn unusable(level: Level, message: String, required: bool) -> Outcome {
         findings: vec![Finding::plain(code, code.as_str(), level, message)],
         trend: None,
         unjudged: required,
+        unread: false,
     }
 }
 
@@ -121,5 +127,6 @@ fn against(comparison: &Comparison, runs: &BaselineRuns, policy: &Policy) -> Out
         findings,
         trend: Some(trend),
         unjudged: false,
+        unread: false,
     }
 }

@@ -238,3 +238,28 @@ fn trends_are_drawn_with_their_limits_and_failed_nights() {
         assert!(wrong.stderr.contains("alhpa"), "{}", wrong.stderr);
     });
 }
+
+#[test]
+fn a_baseline_that_is_required_fills_itself_and_again_after_it_was_accepted() {
+    on_each_store("required", |store| {
+        let text = "version = 1\nname = \"nightly\"\n\n[baseline]\nrequired = true\n";
+        let policy = store.write("required.toml", text);
+        let codes: Vec<i32> = (1..=6)
+            .map(|night| {
+                let report = nights().report(night, &quiet());
+                let report = store.write_report(&format!("{night}.json"), &report);
+                let code = store
+                    .run("record", &["--judge", "--policy", &policy, &report])
+                    .code;
+                if night == 4 {
+                    let who = ["--last", "--by", "ana", "--reason", "a new recipe"];
+                    store.run("accept", &who).expect_code(0);
+                }
+                code
+            })
+            .collect();
+        // Two runs make a baseline; the accepted one starts another.
+        assert_eq!(codes, [3, 3, 0, 0, 3, 0]);
+        assert!(store.runs().iter().all(|run| run["standing"] != "open"));
+    });
+}

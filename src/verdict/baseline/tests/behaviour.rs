@@ -260,7 +260,7 @@ fn too_few_runs_are_a_note_or_make_the_run_inconclusive() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_warns_and_a_missing_one_matters_where_it_is_required() {
+fn a_history_that_cannot_be_read_is_said_first_and_a_missing_one_matters_where_it_is_required() {
     let mut random = Random::new(21);
     let tonight = SOUND.comparison(&mut random);
     let baseline = Baseline::Unreadable {
@@ -273,7 +273,17 @@ fn a_history_that_cannot_be_read_warns_and_a_missing_one_matters_where_it_is_req
         judge_against(&tonight, baseline, &policy, date(2026, 11, 24))
     };
     let required = "[baseline]\nrequired = true\n";
-    assert_eq!(judge(Some(&baseline), "").verdict, Verdict::Warn);
+    let unread = judge(Some(&baseline), "");
+    assert_eq!(unread.verdict, Verdict::Pass);
+    assert_eq!(
+        codes(&unread),
+        [(FindingCode::NotEnoughHistory, Level::Note)]
+    );
+    assert!(
+        unread.reason.ends_with("could not be read"),
+        "{}",
+        unread.reason
+    );
     assert_eq!(
         judge(Some(&baseline), required).verdict,
         Verdict::Inconclusive
