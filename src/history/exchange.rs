@@ -11,7 +11,7 @@ use super::pack::Columns;
 use super::store::{Conflict, insert, insert_act};
 use super::{Act, Filter, HistoryError, HistoryStore, Recorded, Run};
 
-/// Of the lines; within a number, fields are only added.
+/// Of the lines. A reader refuses fields that it does not know, so that a field more is another number.
 const FORMAT: u32 = 1;
 
 /// A run with all that is kept of it.

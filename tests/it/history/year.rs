@@ -172,7 +172,7 @@ fn check(store: &Store, year: &Year) {
     );
     let week: Vec<usize> = (year.week..year.week + 7).collect();
     assert_eq!(told.week, week, "no bad night becomes normal");
-    // Sound runs fail in one of a hundred at most, and warn in about one of twenty.
+    // Sound runs fail in one of a hundred at most, and warn in one of twenty at most.
     assert!(told.false_fails.len() * 100 <= year.nights, "{told:?}");
     assert!(told.false_warns.len() * 10 <= year.nights, "{told:?}");
 }
