@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::order::Order;
 use super::recommend::recommend;
 use super::stages::stages;
-use super::{Mark, Recommendation, Snapshot, StepStage, mark};
+use super::{Mark, Recommendation, Snapshot, StepStage, join, mark};
 use crate::compare::{CheckpointIdentity, Fact, SkippedTensor};
 use crate::layer::{LayerName, Role, Scope, natural_order};
 use crate::num::{self, Measured};
@@ -116,10 +116,11 @@ impl Flow {
         snapshots: Vec<Snapshot>,
         estimator: BTreeMap<String, serde_json::Value>,
     ) -> Self {
+        let problems = problems(&base, &snapshots);
+        let snapshots = join::joined(snapshots);
         let layers = identities(&snapshots);
         let mut series = of_groups(&layers, &snapshots);
         let of_layers = of_layers(&layers, &snapshots);
-        let problems = problems(&snapshots);
         let (mut marks, tested_series) = mark::marks(&layers, &of_layers, &labels);
         marks.extend(mark::of_traps(&layers, &of_layers, &labels));
         marks.sort_by_key(|mark| mark.step);
@@ -191,9 +192,24 @@ impl Flow {
     }
 }
 
-/// What is wrong, a step at a time.
-fn problems(snapshots: &[Snapshot]) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// What is wrong: with the base, where it is no step itself, at the first step that shows it; then a step at
+/// a time.
+fn problems(base: &CheckpointIdentity, snapshots: &[Snapshot]) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut said: BTreeSet<&LayerName> = BTreeSet::new();
+    let is_a_step = |snapshot: &Snapshot| snapshot.checkpoint.reference == base.reference;
+    if !snapshots.iter().any(is_a_step) {
+        for (step, snapshot) in snapshots.iter().enumerate() {
+            let mut facts: Vec<&Fact> = snapshot.base_facts.iter().collect();
+            facts.retain(|fact| fact.layer.as_ref().is_some_and(|layer| said.insert(layer)));
+            problems.extend(
+                facts
+                    .into_iter()
+                    .cloned()
+                    .map(|fact| Problem { step, fact }),
+            );
+        }
+    }
     for (step, snapshot) in snapshots.iter().enumerate() {
         problems.extend(snapshot.facts.iter().map(|fact| Problem {
             step,

@@ -284,3 +284,41 @@ fn updates_are_measured_from_the_base_that_is_named() {
     let update = series(&document, Some(LAYER), "relative_update");
     assert!(update["values"][0].is_null() && update["reasons"]["100"].is_string());
 }
+
+#[test]
+fn nan_in_a_base_that_is_no_step_makes_the_flow_inconclusive() {
+    let folder = written(|_, checkpoint| checkpoint);
+    let mut base = checkpoint(0, 1.0);
+    base.tensors.get_mut(LAYER).unwrap().values[7] = f32::NAN;
+    base.write(&folder.path().join("base"));
+    let args = ["checkpoint-*", "--base", "base", "--format", "json"];
+    let document = run(&folder, &args).expect_code(3).json();
+    let problems = document["problems"].as_array().unwrap();
+    // Once, not at each of the twelve steps.
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0]["code"], "non-finite");
+    let message = problems[0]["message"].as_str().unwrap();
+    assert!(message.contains("of the base"), "{message}");
+}
+
+#[test]
+fn checkpoints_that_name_their_layers_differently_have_one_series_for_each() {
+    let prefixed = |step, checkpoint: TinyCheckpoint| {
+        if step % 2 == 0 {
+            return checkpoint;
+        }
+        let mut renamed = checkpoint;
+        let tensors = std::mem::take(&mut renamed.tensors);
+        for (name, tensor) in tensors {
+            renamed.tensors.insert(format!("module.{name}"), tensor);
+        }
+        renamed
+    };
+    let folder = written(prefixed);
+    let args = ["checkpoint-*", "--format", "json"];
+    let document = run(&folder, &args).expect_code(0).json();
+    assert_eq!(document["layers"].as_array().unwrap().len(), 2);
+    let norm = series(&document, Some(LAYER), "spectral_norm");
+    assert!(norm["reasons"].is_null(), "{norm}");
+    assert_eq!(norm["values"].as_array().unwrap().len(), 12);
+}
