@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::num::Measured;
 use crate::report::number;
 use crate::report::view::Target;
 use crate::spectrum::metric::Metric;
@@ -192,10 +193,11 @@ pub(super) fn problem_lines(flow: &Flow, target: Target) -> Vec<String> {
     lines
 }
 
-/// First and last value of a series.
+/// The values at the first and at the last step; `-` where there is none.
 pub(super) fn ends(series: &Series) -> (String, String) {
-    let numbers: Vec<f64> = series.numbers().into_iter().flatten().collect();
-    let short =
-        |value: Option<&f64>| value.map_or_else(|| "-".to_owned(), |value| number::short(*value));
-    (short(numbers.first()), short(numbers.last()))
+    let short = |value: Option<&Measured>| {
+        let value = value.and_then(Measured::value);
+        value.map_or_else(|| "-".to_owned(), number::short)
+    };
+    (short(series.values.first()), short(series.values.last()))
 }
