@@ -322,3 +322,35 @@ fn checkpoints_that_name_their_layers_differently_have_one_series_for_each() {
     assert!(norm["reasons"].is_null(), "{norm}");
     assert_eq!(norm["values"].as_array().unwrap().len(), 12);
 }
+
+#[test]
+fn a_run_that_moves_evenly_is_not_marked_over_a_wide_gap() {
+    let folder = written(|_, checkpoint| checkpoint);
+    let even = TempDir::new().unwrap();
+    let steps = (0..=10).map(|step| 100 * step).chain([1800]);
+    for step in steps {
+        let path = even.path().join(format!("checkpoint-{step}"));
+        let mut grown = checkpoint(0, 1.0);
+        for tensor in grown.tensors.values_mut() {
+            // 0.02 % a step, and a little beside it so that the differences have a spread.
+            let growth = 1.0 + 2e-4 * step as f32 + 1e-4 * (step / 100 % 3) as f32;
+            tensor.values.iter_mut().for_each(|value| *value *= growth);
+        }
+        grown.write(&path);
+    }
+    let document = run(&even, &["checkpoint-*", "--format", "json"])
+        .expect_code(0)
+        .json();
+    assert_eq!(document["marks"], serde_json::json!([]));
+    assert_eq!(
+        document["search"]["unsearched"],
+        serde_json::json!(["1800"])
+    );
+    let text = run(&even, &["checkpoint-*"]).expect_code(0).stdout;
+    assert!(text.contains("beside it: steps 1000 to 1800"), "{text}");
+    // Steps without such a gap are all searched.
+    let document = run(&folder, &["checkpoint-*", "--format", "json"])
+        .expect_code(0)
+        .json();
+    assert_eq!(document["search"]["unsearched"], serde_json::json!([]));
+}

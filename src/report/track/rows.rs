@@ -120,16 +120,33 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
 
 /// How many series were searched, and at what level.
 pub(super) fn search_text(flow: &Flow) -> String {
+    let left_out = unsearched_text(flow);
     if flow.tested_series == 0 {
         return format!(
-            "no series was searched for abrupt changes: {} checkpoints are the least",
+            "no series was searched for abrupt changes: {} checkpoints are the least{left_out}",
             crate::track::changes::LEAST_DIFFERENCES + 1
         );
     }
     format!(
-        "{} series searched for abrupt changes; a run of Gaussian differences has a mark with a probability of at most {}",
+        "{} series searched for abrupt changes; a run of Gaussian differences has a mark with a probability of at most {}{left_out}",
         flow.tested_series,
         crate::track::changes::LEVEL
+    )
+}
+
+/// The gaps that were not searched, all by name.
+fn unsearched_text(flow: &Flow) -> String {
+    let label = |step: usize| flow.steps.get(step).map_or("?", |step| step.label.as_str());
+    let gaps = flow.unsearched.iter();
+    let gaps: Vec<String> = gaps
+        .map(|step| format!("{} to {}", label(step.saturating_sub(1)), label(*step)))
+        .collect();
+    if gaps.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; not searched, since the gap is more than twice those beside it: steps {}",
+        gaps.join(", ")
     )
 }
 
