@@ -227,6 +227,10 @@ fn what_is_no_run_is_refused_with_what_to_do() {
         ),
         (&["epoch-*"], "nothing matches the pattern `epoch-*`"),
         (&["checkpoint-0", "checkpoint-0/"], "is named twice"),
+        (
+            &["checkpoint-0", "./checkpoint-0"],
+            "are the same checkpoint",
+        ),
         (&["checkpoint-0", "checkpoint-7"], "checkpoint-7"),
         (
             &["checkpoint-0", "checkpoint-100", "--layers", "none"],
