@@ -26,6 +26,14 @@ const NAMES: usize = 3;
 /// Lines of marks and of problems; the rest is counted.
 const LINES: usize = 20;
 
+/// A page has room for all of them.
+fn most_lines(target: Target) -> usize {
+    match target {
+        Target::Terminal | Target::Markdown => LINES,
+        Target::Html => usize::MAX,
+    }
+}
+
 /// A line on what was followed.
 pub(super) fn sentence(flow: &Flow, target: Target) -> String {
     let [first, last] = [flow.steps.first(), flow.steps.last()]
@@ -79,7 +87,8 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
         let key = (mark.step, mark.metric.as_str(), rises);
         groups.entry(key).or_default().push(mark);
     }
-    let hidden = groups.len().saturating_sub(LINES);
+    let most = most_lines(target);
+    let hidden = groups.len().saturating_sub(most);
     let line = |marks: &Vec<&Mark>| {
         let (first, others) = marks.split_first()?;
         let mut text = format!(
@@ -111,7 +120,7 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
         }
         Some(text)
     };
-    let mut lines: Vec<String> = groups.values().take(LINES).filter_map(line).collect();
+    let mut lines: Vec<String> = groups.values().take(most).filter_map(line).collect();
     if hidden > 0 {
         lines.push(format!("and {hidden} more"));
     }
@@ -169,13 +178,14 @@ pub(super) fn recommendation(flow: &Flow, target: Target) -> String {
     }
 }
 
-/// What is wrong with checkpoints, and what was not read.
+/// What is wrong with checkpoints, and what was not read; a page lists the latter elsewhere.
 pub(super) fn problem_lines(flow: &Flow, target: Target) -> Vec<String> {
     let label = |step: usize| flow.steps.get(step).map_or("?", |step| step.label.as_str());
+    let most = most_lines(target);
     let mut lines: Vec<String> = flow
         .problems
         .iter()
-        .take(LINES)
+        .take(most)
         .map(|problem| {
             let fact = &problem.fact;
             let kind = if fact.note { "note" } else { "problem" };
@@ -192,9 +202,12 @@ pub(super) fn problem_lines(flow: &Flow, target: Target) -> Vec<String> {
             )
         })
         .collect();
-    let hidden = flow.problems.len().saturating_sub(LINES);
+    let hidden = flow.problems.len().saturating_sub(most);
     if hidden > 0 {
         lines.push(format!("and {hidden} more problems and notes"));
+    }
+    if target == Target::Html {
+        return lines;
     }
     lines.extend(flow.skipped.iter().take(LINES).map(|skipped| {
         format!(
