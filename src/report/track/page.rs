@@ -48,9 +48,11 @@ fn text(flow: &Flow) -> FlowText {
     for ((row, step), stage) in rows.iter_mut().zip(&flow.steps).zip(&flow.stages) {
         row.push(target.text(&stage.reason));
         let checkpoint = &step.checkpoint;
-        let revision = checkpoint.revision.iter();
-        let revision: String = revision.map(|revision| format!(" at {revision}")).collect();
-        row.push(target.code(&format!("{}{revision}", checkpoint.reference)));
+        let place = match &checkpoint.revision {
+            Some(revision) => format!("{} at {revision}", checkpoint.reference),
+            None => checkpoint.reference.clone(),
+        };
+        row.push(target.code(&place));
     }
     FlowText {
         sentence: rows::sentence(flow, target),
