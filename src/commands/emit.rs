@@ -1,6 +1,6 @@
 //! `--emit FORMAT=PATH`: parsed, and its targets tried, before the work starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use crate::fs;
@@ -44,13 +44,19 @@ pub(super) fn parse<F: Copy>(
             return Err(wrong("there is no path"));
         }
         let path = PathBuf::from(path);
-        if emits.iter().any(|emit| emit.path == path) {
+        if emits.iter().any(|emit| is_same_file(&emit.path, &path)) {
             return Err(wrong("another `--emit` writes the same file"));
         }
         fs::check_writable(&path)?;
         emits.push(Emit { format, path });
     }
     Ok(emits)
+}
+
+/// Whether two targets are one file, as far as their names say: `out` and `./out` are.
+pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute(one) == absolute(other)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! `scan --plot LAYER=FILE`: parsed, and its targets tried, before the work starts.
+//! `scan --plot LAYER=FILE`: parsed, its targets tried and its layers looked up before the work starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CommandError;
+use super::emit::is_same_file;
 use crate::fs;
 use crate::report::{ScanReport, figure};
 
@@ -31,7 +32,7 @@ pub(super) fn parse(texts: &[String]) -> Result<Vec<Plot>, CommandError> {
             return Err(wrong("a layer and a file are needed"));
         }
         let path = PathBuf::from(path);
-        if plots.iter().any(|plot| plot.path == path) {
+        if plots.iter().any(|plot| is_same_file(&plot.path, &path)) {
             return Err(wrong("another `--plot` writes the same file"));
         }
         fs::check_writable(&path)?;
@@ -43,6 +44,38 @@ pub(super) fn parse(texts: &[String]) -> Result<Vec<Plot>, CommandError> {
     Ok(plots)
 }
 
+/// Refuses a figure whose file a report goes to as well.
+pub(super) fn refuse_shared<'a>(
+    plots: &[Plot],
+    emits: impl Iterator<Item = &'a Path>,
+) -> Result<(), CommandError> {
+    for path in emits {
+        if let Some(plot) = plots.iter().find(|plot| is_same_file(&plot.path, path)) {
+            return Err(CommandError::Plot {
+                text: format!("{}={}", plot.layer, plot.path.display()),
+                problem: "an `--emit` writes the same file".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a figure of a layer that the checkpoint does not have.
+pub(super) fn check_layers(plots: &[Plot], layers: &[&str]) -> Result<(), CommandError> {
+    let unknown = |plot: &&Plot| !layers.contains(&plot.layer.as_str());
+    match plots.iter().find(unknown) {
+        Some(plot) => Err(unknown_layer(plot, layers)),
+        None => Ok(()),
+    }
+}
+
+fn unknown_layer(plot: &Plot, layers: &[&str]) -> CommandError {
+    CommandError::UnknownLayer {
+        layer: plot.layer.clone(),
+        near: near(&plot.layer, layers),
+    }
+}
+
 /// Writes every figure.
 pub(super) fn write(plots: &[Plot], report: &ScanReport) -> Result<(), CommandError> {
     for plot in plots {
@@ -50,9 +83,9 @@ pub(super) fn write(plots: &[Plot], report: &ScanReport) -> Result<(), CommandEr
             .layers
             .iter()
             .find(|layer| layer.name.as_str() == plot.layer);
-        let layer = found.ok_or_else(|| CommandError::UnknownLayer {
-            layer: plot.layer.clone(),
-            near: near(&plot.layer, report),
+        let layer = found.ok_or_else(|| {
+            let layers = report.layers.iter().map(|layer| layer.name.as_str());
+            unknown_layer(plot, &layers.collect::<Vec<_>>())
         })?;
         fs::write_atomic(&plot.path, figure::spectrum(layer)?.as_bytes())?;
     }
@@ -60,7 +93,7 @@ pub(super) fn write(plots: &[Plot], report: &ScanReport) -> Result<(), CommandEr
 }
 
 /// The layers that share most words with the name, those with few others first.
-fn near(wanted: &str, report: &ScanReport) -> Vec<String> {
+fn near(wanted: &str, layers: &[&str]) -> Vec<String> {
     let words = |name: &str| -> Vec<String> {
         let parts = name.split(|letter: char| !letter.is_alphanumeric());
         parts
@@ -69,13 +102,12 @@ fn near(wanted: &str, report: &ScanReport) -> Vec<String> {
             .collect()
     };
     let wanted = words(wanted);
-    let mut ranked: Vec<(usize, usize, &str)> = report
-        .layers
+    let mut ranked: Vec<(usize, usize, &str)> = layers
         .iter()
         .map(|layer| {
-            let own = words(layer.name.as_str());
+            let own = words(layer);
             let shared = wanted.iter().filter(|word| own.contains(word)).count();
-            (shared, own.len(), layer.name.as_str())
+            (shared, own.len(), *layer)
         })
         .filter(|(shared, ..)| *shared > 0)
         .collect();

@@ -9,7 +9,7 @@ use crate::checkpoint::{Adapter, Checkpoint, read_ahead, to_f64};
 use crate::cli::{CompatArg, ScanArgs, ScanFormat};
 use crate::compare::{CheckpointIdentity, LayerMetrics, SkippedTensor};
 use crate::fs;
-use crate::layer::natural_order;
+use crate::layer::{Form, natural_order};
 use crate::report::{self, ScanLayer, ScanReport};
 use crate::spectrum::validity::{Bootstrap, ValidityRequest};
 use crate::spectrum::{CheckpointMetrics, Estimator, Scan, scan, scan_adapter, weightwatcher};
@@ -26,6 +26,7 @@ const FORMATS: &[(&str, ScanFormat)] = &[
 pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
     let plots = plot::parse(&args.plot)?;
+    plot::refuse_shared(&plots, emits.iter().map(|emit| emit.path.as_path()))?;
     let access = access(&args.remote);
     let checkpoint = match Opener::new(&access, printer).named(&args.reference, None)? {
         Named::Checkpoint(checkpoint) => checkpoint,
@@ -42,6 +43,11 @@ pub(super) fn run(args: &ScanArgs, printer: &Printer) -> Result<Outcome, Command
         }
         return Ok(Outcome::document(table));
     }
+    let layers = matrices(&checkpoint);
+    plot::check_layers(
+        &plots,
+        &layers.iter().map(String::as_str).collect::<Vec<_>>(),
+    )?;
     let estimator = Estimator::default();
     let request = ValidityRequest {
         alternatives: args.alternatives,
@@ -85,10 +91,24 @@ fn run_adapter(
     for defect in adapter.weights().defects() {
         printer.warning(&format!("`{}`: {}", defect.file, defect.message));
     }
+    let modules = adapter.low_rank_modules()?.modules;
+    let layers: Vec<&str> = modules.iter().map(|module| module.name.as_str()).collect();
+    plot::check_layers(targets.1, &layers)?;
     let estimator = Estimator::default();
     let scanned = on_pool(&args.work, |_memory| scan_adapter(adapter, &estimator))??;
     let report = report_of((adapter.reference(), None), scanned, &estimator);
     finish(&report, targets, args, printer)
+}
+
+/// Names of the matrices that a scan measures.
+fn matrices(checkpoint: &Checkpoint) -> Vec<String> {
+    let architecture = checkpoint.architecture();
+    let tensors = checkpoint.tensors().values();
+    tensors
+        .flat_map(|tensor| tensor.layers(&architecture))
+        .filter(|layer| matches!(layer.form, Form::Matrix { .. }))
+        .map(|layer| layer.name.as_str().to_owned())
+        .collect()
 }
 
 fn report_of(
@@ -147,13 +167,14 @@ fn finish(
     args: &ScanArgs,
     printer: &Printer,
 ) -> Result<Outcome, CommandError> {
-    plot::write(plots, report)?;
     for emit in emits {
         fs::write_atomic(
             &emit.path,
             render(report, emit.format, report::human::Layout::default())?.as_bytes(),
         )?;
     }
+    // A figure that cannot be drawn costs no report.
+    plot::write(plots, report)?;
     Ok(Outcome::document(render(
         report,
         args.format,

@@ -9,7 +9,7 @@ use super::prepare::prepare;
 use super::{Fact, drift};
 use crate::checkpoint::{Checkpoint, CheckpointError, LaidOut, read_ahead};
 use crate::code::FindingCode;
-use crate::layer::{Form, LayerName};
+use crate::layer::{Form, LayerName, LayerSource};
 use crate::num::Measured;
 use crate::spectrum::metric::{Metric, MetricTable};
 use crate::spectrum::{MemoryLimit, layer_bytes, run_in_order};
@@ -23,6 +23,10 @@ pub struct Updates {
     /// Tensors that are only on one side, of another shape, or hold NaN or infinite values; files of the second
     /// checkpoint that cannot be read whole.
     pub facts: Vec<Fact>,
+    /// NaN or infinite values of the base, by their names there.
+    pub base_facts: Vec<Fact>,
+    /// What the base calls each layer of `layers`.
+    pub base_names: BTreeMap<LayerName, LayerName>,
     /// |W - W0|_F / |W0|_F over everything that both sides have.
     pub relative_update: Option<Measured>,
 }
@@ -50,7 +54,7 @@ pub fn updates(
     let measured = run_in_order(&prepared.pairs, memory, need, |pair| {
         let (before, after) = (pair.base, pair.tuned);
         let (before_bytes, after_bytes) = (base.bytes(before)?, later.bytes(after)?);
-        let of_layer = |layer: &crate::layer::LayerSource| {
+        let of_layer = |layer: &LayerSource| {
             let before = Stored {
                 dtype: before.dtype,
                 bytes: &layer_bytes(&before_bytes, before, layer),
@@ -77,6 +81,11 @@ pub fn updates(
         let message = format!("`{}`: {}", defect.file, defect.message);
         Fact::plain(FindingCode::CorruptFile, None, message)
     }));
+    let names = prepared.pairs.iter().flat_map(|pair| {
+        let of = |layer: &LayerSource| (layer.name.clone(), base_name(pair, &layer.name));
+        pair.layers.iter().map(of)
+    });
+    result.base_names = names.collect();
     let mut whole = PairSums::default();
     for (name, sums) in measured.into_iter().flatten() {
         whole = whole.plus(sums);
@@ -105,16 +114,32 @@ impl Updates {
                 table.set(metric, Measured::failed(reason.clone()));
             }
         }
-        if sums.tuned_nonfinite > 0 {
+        let non_finite = |count: u64, place: &str, name: &LayerName| {
             let message = format!(
-                "{} of {} values are NaN or infinite",
-                sums.tuned_nonfinite, sums.count
+                "{count} of {} values{place} are NaN or infinite",
+                sums.count
             );
-            let fact = Fact::plain(FindingCode::NonFinite, Some(name.clone()), message);
-            self.facts.push(fact);
+            Fact::plain(FindingCode::NonFinite, Some(name.clone()), message)
+        };
+        if sums.tuned_nonfinite > 0 {
+            self.facts.push(non_finite(sums.tuned_nonfinite, "", &name));
+        }
+        if sums.base_nonfinite > 0 {
+            let name = self.base_names.get(&name).unwrap_or(&name);
+            self.base_facts
+                .push(non_finite(sums.base_nonfinite, " of the base", name));
         }
         self.layers.insert(name, table);
     }
+}
+
+/// A layer's name with the base's tensor in the place of the later one's.
+fn base_name(pair: &TensorPair<'_>, layer: &LayerName) -> LayerName {
+    let part = layer.as_str().strip_prefix(pair.tuned.name.as_str());
+    part.map_or_else(
+        || layer.clone(),
+        |part| LayerName::new(format!("{}{part}", pair.base.name)),
+    )
 }
 
 fn of_whole(sums: &PairSums) -> Measured {

@@ -119,6 +119,25 @@ impl Figure {
     fn is_within(&self, lambda: f64) -> bool {
         (self.x.0..=self.x.1).contains(&lambda)
     }
+
+    /// Whether the legend hides less in the upper left than in the upper right: each takes about two
+    /// fifths of the width.
+    fn is_lower_on_the_left(&self) -> bool {
+        let width = (self.x.1 / self.x.0).ln();
+        let place = |lambda: f64| (lambda / self.x.0).ln() / width;
+        let line = self.fit.map(|fit| falling(fit, self.y.0));
+        let points = self.steps.iter().chain(line.iter().flatten());
+        let (mut left, mut right) = (self.y.0, self.y.0);
+        for (lambda, share) in points {
+            if place(*lambda) <= 0.4 {
+                left = num::max(left, *share);
+            }
+            if place(*lambda) >= 0.6 {
+                right = num::max(right, *share);
+            }
+        }
+        left < right
+    }
 }
 
 /// The figure as an SVG document; the same layer gives the same bytes.
@@ -183,7 +202,11 @@ fn draw(figure: &Figure, svg: &mut String) -> Result<(), String> {
     draw_spectrum(figure, &mut axes)?;
     draw_marks(figure, &mut axes)?;
     axes.configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(if figure.is_lower_on_the_left() {
+            SeriesLabelPosition::UpperLeft
+        } else {
+            SeriesLabelPosition::UpperRight
+        })
         .background_style(WHITE.mix(0.9))
         .border_style(LINE)
         .label_font(("sans-serif", 13).into_font().color(&INK))
@@ -305,6 +328,31 @@ mod tests {
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         let again = spectrum(&layer("model.layers.3.mlp.down_proj.weight", spread())).unwrap();
         assert_eq!(svg, again);
+    }
+
+    /// Where the legend's first text starts, as a share of the width.
+    fn legend(svg: &str) -> f64 {
+        let texts = svg.split("<text x=\"").skip(1);
+        let found = texts.filter_map(|text| {
+            let (x, rest) = text.split_once('"')?;
+            let (_, content) = rest.split_once('>')?;
+            (content.split('<').next()?.trim() == "spectrum").then_some(x)
+        });
+        let x: f64 = found.last().unwrap().parse().unwrap();
+        x / f64::from(SIZE.0)
+    }
+
+    #[test]
+    fn the_legend_stands_where_the_spectrum_is_low() {
+        // Most eigenvalues near 1000, few below; and the other way round.
+        let large = Profile::from_ranks(1024, |rank| 3.0 - 4.0 * (rank as f64 / 1023.0).powi(6));
+        let svg = spectrum(&layer("large", large)).unwrap();
+        assert!(legend(&svg) <= 0.3, "{}", legend(&svg));
+        let small = Profile::from_ranks(1024, |rank| 3.0 * (1.0 - rank as f64 / 1023.0).powi(6));
+        let mut of_small = layer("small", small);
+        of_small.metrics.fit = None;
+        let svg = spectrum(&of_small).unwrap();
+        assert!(legend(&svg) >= 0.5, "{}", legend(&svg));
     }
 
     #[test]

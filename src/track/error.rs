@@ -16,6 +16,8 @@ pub enum TrackError {
     NoMatch { pattern: String },
     #[error("`{reference}` is named twice")]
     Twice { reference: String },
+    #[error("`{one}` and `{other}` are the same checkpoint")]
+    SamePlace { one: String, other: String },
     #[error("cannot follow a run over {count} checkpoint{}", if *count == 1 { "" } else { "s" })]
     TooFew { count: usize },
     #[error("no layer is selected by the filters")]
@@ -32,7 +34,7 @@ impl TrackError {
             Self::Pattern { .. } | Self::NoMatch { .. } => Some(
                 "quote the pattern, and name the folders of the checkpoints: `'runs/x/checkpoint-*'`",
             ),
-            Self::Twice { .. } => Some("name each checkpoint once"),
+            Self::Twice { .. } | Self::SamePlace { .. } => Some("name each checkpoint once"),
             Self::TooFew { .. } => Some("name two or more checkpoints of one run"),
             Self::NoLayer => Some("`tunegate scan REF` lists the layers and their roles"),
             Self::Fs(_) | Self::LayerPattern { .. } => None,

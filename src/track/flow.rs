@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::order::Order;
 use super::recommend::recommend;
 use super::stages::stages;
-use super::{Mark, Recommendation, Snapshot, StepStage, mark};
+use super::{Mark, Recommendation, Snapshot, StepStage, changes, join, mark};
 use crate::compare::{CheckpointIdentity, Fact, SkippedTensor};
 use crate::layer::{LayerName, Role, Scope, natural_order};
 use crate::num::{self, Measured};
@@ -44,6 +44,8 @@ pub struct Flow {
     pub marks: Vec<Mark>,
     /// How many series were searched for abrupt changes.
     pub tested_series: usize,
+    /// Steps behind a gap that is too wide to be searched; none where no step has a number.
+    pub unsearched: Vec<usize>,
     pub stages: Vec<StepStage>,
     pub recommendation: Recommendation,
     pub problems: Vec<Problem>,
@@ -116,11 +118,13 @@ impl Flow {
         snapshots: Vec<Snapshot>,
         estimator: BTreeMap<String, serde_json::Value>,
     ) -> Self {
+        let problems = problems(&base, &snapshots);
+        let snapshots = join::joined(snapshots);
         let layers = identities(&snapshots);
         let mut series = of_groups(&layers, &snapshots);
         let of_layers = of_layers(&layers, &snapshots);
-        let problems = problems(&snapshots);
-        let (mut marks, tested_series) = mark::marks(&layers, &of_layers, &labels);
+        let unsearched = changes::wide_gaps(&numbers(&labels, order));
+        let (mut marks, tested_series) = mark::marks(&layers, &of_layers, &labels, &unsearched);
         marks.extend(mark::of_traps(&layers, &of_layers, &labels));
         marks.sort_by_key(|mark| mark.step);
         let stages = stages(&layers, &of_layers, labels.len());
@@ -146,6 +150,7 @@ impl Flow {
             series,
             marks,
             tested_series,
+            unsearched,
             stages,
             recommendation,
             problems,
@@ -191,9 +196,24 @@ impl Flow {
     }
 }
 
-/// What is wrong, a step at a time.
-fn problems(snapshots: &[Snapshot]) -> Vec<Problem> {
-    let mut problems = Vec::new();
+/// What is wrong: with the base, where it is no step itself, at the first step that shows it; then a step at
+/// a time.
+fn problems(base: &CheckpointIdentity, snapshots: &[Snapshot]) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut said: BTreeSet<&LayerName> = BTreeSet::new();
+    let is_a_step = |snapshot: &Snapshot| snapshot.checkpoint.reference == base.reference;
+    if !snapshots.iter().any(is_a_step) {
+        for (step, snapshot) in snapshots.iter().enumerate() {
+            let mut facts: Vec<&Fact> = snapshot.base_facts.iter().collect();
+            facts.retain(|fact| fact.layer.as_ref().is_some_and(|layer| said.insert(layer)));
+            problems.extend(
+                facts
+                    .into_iter()
+                    .cloned()
+                    .map(|fact| Problem { step, fact }),
+            );
+        }
+    }
     for (step, snapshot) in snapshots.iter().enumerate() {
         problems.extend(snapshot.facts.iter().map(|fact| Problem {
             step,
@@ -201,6 +221,16 @@ fn problems(snapshots: &[Snapshot]) -> Vec<Problem> {
         }));
     }
     problems
+}
+
+/// The numbers of the steps; empty where they have none.
+fn numbers(labels: &[String], order: Order) -> Vec<f64> {
+    let number = |label: &String| label.parse().ok().filter(|step: &f64| step.is_finite());
+    let numbers: Option<Vec<f64>> = labels.iter().map(number).collect();
+    match order {
+        Order::ByNumber => numbers.unwrap_or_default(),
+        Order::AsGiven => Vec::new(),
+    }
 }
 
 fn identities(snapshots: &[Snapshot]) -> Vec<LayerIdentity> {

@@ -58,11 +58,12 @@ pub struct Mark {
 }
 
 /// The abrupt changes of the layers' series, and how many series were searched. The level of all marks
-/// together is [`LEVEL`]: each series has its share.
+/// together is [`LEVEL`]: each series has its share. `unsearched` are the steps behind wide gaps.
 pub(super) fn marks(
     layers: &[LayerIdentity],
     series: &[Series],
     labels: &[String],
+    unsearched: &[usize],
 ) -> (Vec<Mark>, usize) {
     let is_small = |subject: &Subject| {
         layers.iter().any(|layer| {
@@ -79,7 +80,7 @@ pub(super) fn marks(
                 return None;
             }
             let values = series.numbers();
-            super::changes::is_searchable(&values).then_some((series, scale, least))
+            super::changes::is_searchable(&values, unsearched).then_some((series, scale, least))
         })
         .collect();
     let level = LEVEL / searched.len().max(1) as f64;
@@ -89,7 +90,7 @@ pub(super) fn marks(
             continue;
         };
         let values = series.numbers();
-        for change in abrupt(&values, *scale, *least, level) {
+        for change in abrupt(&values, unsearched, *scale, *least, level) {
             let at = |step: usize| values.get(step).copied().flatten();
             let (before, after) = (at(change.step - 1), at(change.step));
             let (Some(from), Some(to)) = (before, after) else {

@@ -1,5 +1,7 @@
 //! One checkpoint of the run: its numbers, how far it is from the base, and what is wrong with it.
 
+use std::collections::BTreeMap;
+
 use crate::cache::Store;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::compare::{CheckpointIdentity, Fact, SkippedTensor, updates};
@@ -19,6 +21,10 @@ pub struct Snapshot {
     /// |W - W0|_F / |W0|_F over all tensors.
     pub relative_update: Option<Measured>,
     pub facts: Vec<Fact>,
+    /// What is wrong with the base, as far as it was compared.
+    pub base_facts: Vec<Fact>,
+    /// What the base calls the layers that it has too.
+    pub base_names: BTreeMap<LayerName, LayerName>,
     pub skipped: Vec<SkippedTensor>,
 }
 
@@ -86,6 +92,8 @@ pub fn snapshot(
         layers: layers.collect(),
         relative_update: updates.relative_update,
         facts: updates.facts,
+        base_facts: updates.base_facts,
+        base_names: updates.base_names,
         skipped: scanned
             .skipped
             .into_iter()

@@ -17,6 +17,7 @@
 pub mod changes;
 mod error;
 mod flow;
+mod join;
 mod mark;
 mod measure;
 mod order;

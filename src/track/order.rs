@@ -1,6 +1,10 @@
 //! The order of the checkpoints: by the number in which their references differ.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
 use super::TrackError;
+use crate::fs;
 
 /// By what the steps are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,29 +26,27 @@ pub struct Ordered {
 /// Orders references that are equal but for one number by that number; any others keep their order.
 ///
 /// `runs/x/checkpoint-500` and `runs/x/checkpoint-1000` are steps 500 and 1000, and so are
-/// `hf://org/name@step500` and `hf://org/name@step1000`. The label is the number, or what the
+/// `hf://org/name@step500` and `hf://org/name@step1000`. The label is the number, or the words that the
 /// references do not have in common.
 ///
 /// # Errors
-/// For fewer than two references, and for one that is named twice.
+/// For fewer than two references, for one that is named twice, and for a local one under two names.
 pub fn ordered(references: Vec<String>) -> Result<Ordered, TrackError> {
     if references.len() < 2 {
         return Err(TrackError::TooFew {
             count: references.len(),
         });
     }
-    let mut seen = std::collections::BTreeSet::new();
-    for reference in &references {
-        if !seen.insert(reference.trim_end_matches('/')) {
-            return Err(TrackError::Twice {
-                reference: reference.clone(),
-            });
-        }
-    }
-    let differing = differing(&references);
-    let numbers: Option<Vec<String>> = differing.iter().map(|text| number(text)).collect();
-    let Some(numbers) = numbers else {
-        let labels = differing.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    refuse_repeated(&references)?;
+    let numbers: Option<Vec<String>> = differing(&references)
+        .iter()
+        .map(|text| number(text))
+        .collect();
+    // `05` and `5` are one number, and two checkpoints.
+    let tells_apart =
+        |numbers: &Vec<String>| numbers.iter().collect::<BTreeSet<_>>().len() == numbers.len();
+    let Some(numbers) = numbers.filter(tells_apart) else {
+        let labels = words(&references);
         return Ok(Ordered {
             steps: references.into_iter().zip(labels).collect(),
             order: Order::AsGiven,
@@ -58,6 +60,78 @@ pub fn ordered(references: Vec<String>) -> Result<Ordered, TrackError> {
         steps,
         order: Order::ByNumber,
     })
+}
+
+/// One name given twice, or two names of one local folder or file.
+fn refuse_repeated(references: &[String]) -> Result<(), TrackError> {
+    let mut names = BTreeSet::new();
+    let mut places: BTreeMap<PathBuf, &String> = BTreeMap::new();
+    for reference in references {
+        if !names.insert(reference.trim_end_matches('/')) {
+            return Err(TrackError::Twice {
+                reference: reference.clone(),
+            });
+        }
+        let path = Path::new(reference);
+        if !path.exists() {
+            continue;
+        }
+        if let Some(earlier) = places.insert(fs::canonical(path)?, reference) {
+            return Err(TrackError::SamePlace {
+                one: earlier.clone(),
+                other: reference.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where a label may be cut.
+fn is_separator(letter: char) -> bool {
+    matches!(letter, '/' | '-' | '_' | '.' | '@')
+}
+
+/// Each reference without what all start with and all end with, cut beside separators only, so that each
+/// label is whole words of its own, and none is empty.
+fn words(references: &[String]) -> Vec<String> {
+    let trimmed: Vec<&str> = references
+        .iter()
+        .map(|reference| reference.trim_end_matches('/'))
+        .collect();
+    let Some((first, others)) = trimmed.split_first() else {
+        return Vec::new();
+    };
+    let shared = others.iter().fold(first.len(), |length, other| {
+        length.min(common(first.chars(), other.chars()))
+    });
+    let leaves_all = |start: usize| trimmed.iter().all(|text| text.len() > start);
+    let start = cuts(first.get(..shared).unwrap_or_default())
+        .map(|(at, letter)| at + letter.len_utf8())
+        .rfind(|start| leaves_all(*start))
+        .unwrap_or(0);
+    let rests: Vec<&str> = trimmed
+        .iter()
+        .map(|text| text.get(start..).unwrap_or_default())
+        .collect();
+    let first = rests.first().copied().unwrap_or_default();
+    let end = cuts(first)
+        .filter_map(|(at, _)| first.get(at..))
+        .find(|end| {
+            let leaves_more = |text: &&str| text.len() > end.len() && text.ends_with(end);
+            rests.iter().all(leaves_more)
+        })
+        .unwrap_or_default();
+    let label = |(rest, reference): (&&str, &String)| match rest.strip_suffix(end) {
+        Some(label) if !label.is_empty() => label.to_owned(),
+        // A reference of slashes alone.
+        Some(_) | None => reference.clone(),
+    };
+    rests.iter().zip(references).map(label).collect()
+}
+
+fn cuts(text: &str) -> impl DoubleEndedIterator<Item = (usize, char)> {
+    text.char_indices()
+        .filter(|(_, letter)| is_separator(*letter))
 }
 
 /// A text of digits without leading zeros; `None` for any other.
@@ -157,6 +231,37 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_whole_words_and_tell_the_checkpoints_apart() {
+        for (names, expected) in [
+            (["l-base", "l-best"], ["base", "best"]),
+            (["m", "m-final"], ["m", "m-final"]),
+            (["runs/m", "runs/m-final"], ["m", "m-final"]),
+            (["ck-05", "ck-5"], ["05", "5"]),
+            (["x/early/model", "x/late/model"], ["early", "late"]),
+            (["x/model", "x/late/model"], ["model", "late/model"]),
+            (["a.safetensors", "b.safetensors"], ["a", "b"]),
+        ] {
+            let expected = expected.map(str::to_owned).to_vec();
+            assert_eq!(labels(&names), (expected, Order::AsGiven));
+        }
+    }
+
+    #[test]
+    fn one_folder_under_two_names_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display();
+        for name in ["a", "b"] {
+            fs::create_dir_all(&folder.path().join(name)).unwrap();
+        }
+        let given = |other: &str| vec![format!("{root}/a"), format!("{root}/{other}")];
+        assert!(matches!(
+            ordered(given("b/../a")),
+            Err(TrackError::SamePlace { .. })
+        ));
+        assert!(ordered(given("b")).is_ok());
+    }
+
+    #[test]
     fn one_checkpoint_and_one_named_twice_are_refused() {
         let of = |names: &[&str]| ordered(names.iter().map(|name| (*name).to_owned()).collect());
         assert!(matches!(of(&["a"]), Err(TrackError::TooFew { count: 1 })));
@@ -168,9 +273,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_reference_is_lost(names in proptest::collection::btree_set("[a0ä9/]{1,6}", 2..6)) {
+        fn no_reference_is_lost(names in proptest::collection::btree_set("[a0ä9/@-]{1,6}", 2..6)) {
             let given: Vec<String> = names.into_iter().collect();
             if let Ok(ordered) = ordered(given.clone()) {
+                let labels: BTreeSet<&String> = ordered.steps.iter().map(|(_, label)| label).collect();
+                proptest::prop_assert_eq!(labels.len(), given.len());
+                proptest::prop_assert!(labels.iter().all(|label| !label.is_empty()));
                 let mut found: Vec<String> = ordered.steps.into_iter().map(|(name, _)| name).collect();
                 found.sort();
                 proptest::prop_assert_eq!(found, given);

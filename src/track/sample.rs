@@ -30,6 +30,8 @@ pub(crate) fn flow_with(rows: &[Row], order: Order, broken: &[usize]) -> Flow {
             .filter(|broken| **broken == step)
             .map(|_| non_finite())
             .collect(),
+        base_facts: Vec::new(),
+        base_names: BTreeMap::new(),
         skipped: Vec::new(),
     });
     let labels = (0..rows.len())
@@ -78,5 +80,22 @@ fn layer(name: &str, (alpha, distance, traps, z): Row) -> LayerSnapshot {
         shape: vec![200, 200],
         eigenvalues: 200,
         table,
+    }
+}
+
+/// A checkpoint without numbers, by its layers' names and what the base calls them.
+pub(crate) fn snapshot(names: &[(&str, &str)]) -> Snapshot {
+    let row = (None, 0.1, 0.0, None);
+    Snapshot {
+        checkpoint: identity(0),
+        layers: names.iter().map(|(name, _)| layer(name, row)).collect(),
+        relative_update: None,
+        facts: Vec::new(),
+        base_facts: Vec::new(),
+        base_names: names
+            .iter()
+            .map(|(name, base)| (LayerName::new(*name), LayerName::new(*base)))
+            .collect(),
+        skipped: Vec::new(),
     }
 }

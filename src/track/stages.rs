@@ -6,8 +6,8 @@
 //! primary sign, alpha the secondary one. At each step the first of these holds:
 //!
 //! 1. `after`: traps in a layer that the first checkpoint did not have (more of them, and `trap_z` higher by
-//!    more than 3), at this step and the next. With medium confidence where alpha is below 2
-//!    in a layer as well, with low confidence otherwise.
+//!    more than 3), at this step and the next. With medium confidence where alpha has fallen below 2
+//!    in a layer as well, where it was not at the first checkpoint; with low confidence otherwise.
 //! 2. `undetermined`: alpha below 2 without traps (over-training to some, the onset of generalisation to
 //!    others); a run that starts with a median alpha up to 4, as a fine-tune does; nothing to see.
 //! 3. `at`: the median alpha of the layers is up to 4, and no new traps. Medium confidence for two layers
@@ -81,6 +81,8 @@ struct Signs {
     /// Layers with an alpha, and those with one below 2.
     fitted: usize,
     below: usize,
+    /// Of those below 2, the layers that were not at the first checkpoint.
+    fallen: usize,
     alpha: Option<f64>,
     distance: Option<f64>,
 }
@@ -100,6 +102,7 @@ fn stage(signs: Signs, starts_heavy: Option<f64>) -> StepStage {
         trapped,
         fitted,
         below,
+        fallen,
         alpha,
         distance,
     } = signs;
@@ -110,14 +113,18 @@ fn stage(signs: Signs, starts_heavy: Option<f64>) -> StepStage {
     };
     if trapped > 0 {
         let traps = format!("new traps in {}", layers_text(trapped));
-        return if below > 0 {
-            let reason = format!("{traps}, alpha below 2 in {}", layers_text(below));
+        return if fallen > 0 {
+            let reason = format!("{traps}, alpha below 2 in {}", layers_text(fallen));
             of(Stage::After, Some(Confidence::Medium), reason)
         } else {
-            let beside = alpha.map_or_else(
-                || "no alpha to confirm them".to_owned(),
-                |alpha| format!("alpha ({alpha:.2}) does not confirm them"),
-            );
+            let beside = match alpha {
+                None => "no alpha to confirm them".to_owned(),
+                Some(_) if below > 0 => format!(
+                    "alpha was below 2 in {} at the first checkpoint already",
+                    layers_text(below)
+                ),
+                Some(alpha) => format!("alpha ({alpha:.2}) does not confirm them"),
+            };
             of(
                 Stage::After,
                 Some(Confidence::Low),
@@ -178,11 +185,19 @@ fn signs(layers: &[LayerIdentity], series: &[Series], steps: usize) -> Vec<Signs
     let mut trapped = vec![0; steps];
     let mut alphas = vec![Vec::new(); steps];
     let mut distances = vec![Vec::new(); steps];
+    let mut fallen = vec![0; steps];
     for layer in layers.iter().filter(|layer| layer.scope == Scope::Body) {
         let of = |metric| values(series, &layer.name, metric);
         let new = new_traps(series, &layer.name, steps);
         for (step, is_new) in new.into_iter().enumerate() {
             trapped[step] += usize::from(is_new);
+        }
+        let is_below = |alpha: &Option<f64>| alpha.is_some_and(|alpha| alpha < VERY_HEAVY);
+        let of_layer = of(Metric::Alpha);
+        if !of_layer.first().is_some_and(is_below) {
+            for (fallen, alpha) in fallen.iter_mut().zip(&of_layer) {
+                *fallen += usize::from(is_below(alpha));
+            }
         }
         for (all, metric) in [
             (&mut alphas, Metric::Alpha),
@@ -203,6 +218,7 @@ fn signs(layers: &[LayerIdentity], series: &[Series], steps: usize) -> Vec<Signs
                 .iter()
                 .filter(|alpha| **alpha < VERY_HEAVY)
                 .count(),
+            fallen: fallen[step],
             alpha: num::median(&alphas[step]),
             distance: num::median(&distances[step]),
         })
@@ -274,6 +290,15 @@ mod tests {
         let odd = (Some(2.6), 0.05, 2.0, Some(50.0));
         let found = stages_of(&[NOISE, odd, odd]);
         assert_eq!(found[1], (Stage::After, Some(Confidence::Low)));
+    }
+
+    #[test]
+    fn an_alpha_that_was_below_two_from_the_first_checkpoint_on_confirms_no_traps() {
+        let heavy = (Some(1.6), 0.05, 0.0, None);
+        let steps = flow(&[heavy, heavy, TRAPPED, TRAPPED]).stages;
+        let low = (Stage::After, Some(Confidence::Low));
+        assert_eq!((steps[2].stage, steps[2].confidence), low);
+        assert!(steps[2].reason.contains("at the first checkpoint already"));
     }
 
     #[test]

@@ -131,6 +131,9 @@ if (names.includes("fail.html")) {
 if (names.includes("runs.html")) {
   const { page, trouble, close } = await open("runs.html");
   for (const place of ["#history-charts", "#flow-charts"]) holds(`${place} has a chart`, (await charts(page, place)) > 0);
+  holds("marks are listed", (await page.locator("#flow li").allInnerTexts()).some((text) => text.includes("alpha falls below 3")));
+  const otherMetric = await page.locator("#flow-charts figure").nth(1).locator("svg[role=img]").getAttribute("aria-label");
+  holds("a mark stands in its metric's chart alone", !otherMetric.includes("alpha falls below 3"), otherMetric);
   holds("runs and checkpoints: no trouble", trouble.length === 0, trouble.join("; "));
   await close();
 }

@@ -110,6 +110,11 @@ fn flow() -> FlowSection {
             .map(|step| (step != 4).then(|| 4.0 - rise * f64::from(step)))
             .collect(),
     };
+    let gap = FlowSeries {
+        metric: Metric::SpectralGap,
+        ..series("all matrices", None, 0.1)
+    };
+    let layers = (0..8).map(|layer| series(&format!("layer.{layer}"), Some(Role::MlpDown), 0.15));
     FlowSection {
         steps: (0..9)
             .map(|step| format!("checkpoint-{}", 250 * step))
@@ -117,12 +122,18 @@ fn flow() -> FlowSection {
         series: vec![
             series("all matrices", None, 0.12),
             series("mlp.down", Some(Role::MlpDown), 0.2),
-        ],
+            gap,
+        ]
+        .into_iter()
+        .chain(layers)
+        .collect(),
         marks: vec![FlowMark {
             step: 6,
+            metric: Metric::Alpha,
             text: "alpha falls below 3".to_owned(),
             level: Level::Warn,
         }],
+        ..FlowSection::default()
     }
 }
 

@@ -337,3 +337,31 @@ fn a_layer_is_drawn_and_an_unknown_one_is_named_with_its_neighbours() {
     let ran = scan(&pair, &["--plot", "figure.svg"]).expect_code(2);
     assert!(ran.stderr.contains("there is no `=`"), "{}", ran.stderr);
 }
+
+#[test]
+fn an_unknown_layer_of_a_figure_is_told_before_the_work() {
+    let pair = written(&base());
+    let cache = pair.path("cache");
+    let plot = format!("nothing={}", pair.path("figure.svg").display());
+    let at = cache.display().to_string();
+    scan(&pair, &["--plot", &plot, "--cache", &at]).expect_code(2);
+    // Nothing was measured, so that nothing is kept.
+    assert!(!cache.exists());
+}
+
+#[test]
+fn a_figure_and_a_report_never_go_to_one_file() {
+    let pair = written(&base());
+    let target = pair.path("same.out");
+    let plot = format!("{QUERY}={}", target.display());
+    let folder = target.parent().unwrap().display().to_string();
+    for emit in [
+        format!("html={folder}/same.out"),
+        format!("csv={folder}/./same.out"),
+    ] {
+        let ran = scan(&pair, &["--plot", &plot, "--emit", &emit]).expect_code(2);
+        let part = "an `--emit` writes the same file";
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
+        assert!(!target.exists());
+    }
+}

@@ -227,6 +227,10 @@ fn what_is_no_run_is_refused_with_what_to_do() {
         ),
         (&["epoch-*"], "nothing matches the pattern `epoch-*`"),
         (&["checkpoint-0", "checkpoint-0/"], "is named twice"),
+        (
+            &["checkpoint-0", "./checkpoint-0"],
+            "are the same checkpoint",
+        ),
         (&["checkpoint-0", "checkpoint-7"], "checkpoint-7"),
         (
             &["checkpoint-0", "checkpoint-100", "--layers", "none"],
@@ -283,4 +287,74 @@ fn updates_are_measured_from_the_base_that_is_named() {
     let document = run(&folder, &args).expect_code(0).json();
     let update = series(&document, Some(LAYER), "relative_update");
     assert!(update["values"][0].is_null() && update["reasons"]["100"].is_string());
+}
+
+#[test]
+fn nan_in_a_base_that_is_no_step_makes_the_flow_inconclusive() {
+    let folder = written(|_, checkpoint| checkpoint);
+    let mut base = checkpoint(0, 1.0);
+    base.tensors.get_mut(LAYER).unwrap().values[7] = f32::NAN;
+    base.write(&folder.path().join("base"));
+    let args = ["checkpoint-*", "--base", "base", "--format", "json"];
+    let document = run(&folder, &args).expect_code(3).json();
+    let problems = document["problems"].as_array().unwrap();
+    // Once, not at each of the twelve steps.
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0]["code"], "non-finite");
+    let message = problems[0]["message"].as_str().unwrap();
+    assert!(message.contains("of the base"), "{message}");
+}
+
+#[test]
+fn checkpoints_that_name_their_layers_differently_have_one_series_for_each() {
+    let prefixed = |step, checkpoint: TinyCheckpoint| {
+        if step % 2 == 0 {
+            return checkpoint;
+        }
+        let mut renamed = checkpoint;
+        let tensors = std::mem::take(&mut renamed.tensors);
+        for (name, tensor) in tensors {
+            renamed.tensors.insert(format!("module.{name}"), tensor);
+        }
+        renamed
+    };
+    let folder = written(prefixed);
+    let args = ["checkpoint-*", "--format", "json"];
+    let document = run(&folder, &args).expect_code(0).json();
+    assert_eq!(document["layers"].as_array().unwrap().len(), 2);
+    let norm = series(&document, Some(LAYER), "spectral_norm");
+    assert!(norm["reasons"].is_null(), "{norm}");
+    assert_eq!(norm["values"].as_array().unwrap().len(), 12);
+}
+
+#[test]
+fn a_run_that_moves_evenly_is_not_marked_over_a_wide_gap() {
+    let folder = written(|_, checkpoint| checkpoint);
+    let even = TempDir::new().unwrap();
+    let steps = (0..=10).map(|step| 100 * step).chain([1800]);
+    for step in steps {
+        let path = even.path().join(format!("checkpoint-{step}"));
+        let mut grown = checkpoint(0, 1.0);
+        for tensor in grown.tensors.values_mut() {
+            // 0.02 % a step, and a little beside it so that the differences have a spread.
+            let growth = 1.0 + 2e-4 * step as f32 + 1e-4 * (step / 100 % 3) as f32;
+            tensor.values.iter_mut().for_each(|value| *value *= growth);
+        }
+        grown.write(&path);
+    }
+    let document = run(&even, &["checkpoint-*", "--format", "json"])
+        .expect_code(0)
+        .json();
+    assert_eq!(document["marks"], serde_json::json!([]));
+    assert_eq!(
+        document["search"]["unsearched"],
+        serde_json::json!(["1800"])
+    );
+    let text = run(&even, &["checkpoint-*"]).expect_code(0).stdout;
+    assert!(text.contains("beside it: steps 1000 to 1800"), "{text}");
+    // Steps without such a gap are all searched.
+    let document = run(&folder, &["checkpoint-*", "--format", "json"])
+        .expect_code(0)
+        .json();
+    assert_eq!(document["search"]["unsearched"], serde_json::json!([]));
 }

@@ -318,6 +318,7 @@ fn flow_value(flow: &FlowSection) -> Value {
         })),
         "marks": list(&flow.marks, |mark| json!({
             "step": mark.step,
+            "metric": mark.metric.as_str(),
             "text": escape::terminal(&mark.text),
             "level": mark.level.as_str(),
         })),

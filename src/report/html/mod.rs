@@ -27,7 +27,7 @@ mod tests;
 
 use super::{Report, ScanReport, TemplateError};
 
-pub use flow::{FlowMark, FlowSection, FlowSeries};
+pub use flow::{FlowMark, FlowSection, FlowSeries, FlowText};
 
 /// The page of a judged pair, with its flow over checkpoints where there is one.
 ///

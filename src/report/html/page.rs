@@ -17,7 +17,7 @@ use crate::report::view::{CheckpointView, Pair, Size, Target, View, short_digest
 use crate::report::{Report, ScanReport, TemplateError};
 
 use super::data;
-use super::flow::FlowSection;
+use super::flow::{FlowSection, FlowText};
 
 const TEMPLATE: &str = "page.html.j2";
 const STYLE: &str = include_str!("page/style.css");
@@ -67,6 +67,9 @@ struct Page {
     sections: Vec<Pair>,
     has_layers: bool,
     has_flow: bool,
+    flow: FlowText,
+    /// What a reader without scripts does not see.
+    unscripted: &'static str,
     trend_source: Option<String>,
     skipped: Vec<Pair>,
     settings: Vec<Pair>,
@@ -108,6 +111,8 @@ pub(super) fn of_check(
         ],
         has_layers: !report.comparison.layers.is_empty(),
         has_flow: flow.is_some(),
+        flow: flow.map(text_of).unwrap_or_default(),
+        unscripted: "the verdict and the findings are here, the charts and the table of layers are not",
         trend_source: trend.map(|trend| escape::html(&trend.source)),
         skipped: skipped(&report.comparison.coverage.reasons),
         settings: settings(&report.comparison.estimator),
@@ -145,6 +150,7 @@ pub(super) fn of_scan(report: &ScanReport) -> Result<String, TemplateError> {
             },
         )],
         has_layers: !report.layers.is_empty(),
+        unscripted: "the charts and the table of layers are not here; `--format csv` has the numbers",
         skipped: skipped(&report.skipped),
         settings: settings(&report.estimator),
         ..Page::default()
@@ -153,15 +159,43 @@ pub(super) fn of_scan(report: &ScanReport) -> Result<String, TemplateError> {
 }
 
 pub(super) fn of_flow(title: &str, flow: &FlowSection) -> Result<String, TemplateError> {
+    let text = text_of(flow);
+    let said = !text.sentence.is_empty();
+    let (tone, heading) = if text.whole || !said {
+        ("none", "Spectral flow")
+    } else {
+        ("inconclusive", "Spectral flow, not whole")
+    };
     let page = Page {
         title: escape::html(title),
-        tone: "none",
-        heading: "Spectral flow".to_owned(),
-        sentence: escape::html(title),
+        tone,
+        heading: heading.to_owned(),
+        sentence: if said {
+            sentence(&text.sentence)
+        } else {
+            escape::html(title)
+        },
         has_flow: true,
+        unscripted: "the charts are not here, all else is",
+        skipped: skipped(&text.skipped),
+        settings: settings(&text.estimator),
+        flow: text,
         ..Page::default()
     };
     render(page, data::of_flow(flow))
+}
+
+/// Where no text came with the lines, the marks are still told.
+fn text_of(flow: &FlowSection) -> FlowText {
+    let mut text = flow.text.clone();
+    if text.marks.is_empty() {
+        let line = |mark: &crate::report::html::FlowMark| {
+            let step = flow.steps.get(mark.step).map_or("?", String::as_str);
+            Target::Html.text(&format!("{step}: {}", mark.text))
+        };
+        text.marks = flow.marks.iter().map(line).collect();
+    }
+    text
 }
 
 fn render(mut page: Page, data: Map<String, Value>) -> Result<String, TemplateError> {

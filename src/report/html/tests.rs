@@ -80,9 +80,11 @@ fn section(text: &str) -> FlowSection {
         }],
         marks: vec![FlowMark {
             step: 1,
+            metric: Metric::Alpha,
             text: text.to_owned(),
             level: Level::Warn,
         }],
+        ..FlowSection::default()
     }
 }
 
@@ -224,6 +226,10 @@ fn flow_alone_is_a_page() {
     let page = flow("flow of runs/7", &section("step-100")).unwrap();
     assert!(markup(&page).contains("flow of runs/7"));
     assert!(!markup(&page).contains("id=\"layers\""));
+    assert!(!markup(&page).contains("the verdict and the findings"));
+    // The marks are told without scripts, and say in which chart they stand.
+    assert!(markup(&page).contains("<li>step-200: step-100</li>"));
+    assert_eq!(data(&page)["flow"]["marks"][0]["metric"], "alpha");
     assert_eq!(data(&page)["kind"], "flow");
 }
 

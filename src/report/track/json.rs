@@ -37,12 +37,18 @@ pub fn json(flow: &Flow) -> String {
     root.insert("steps".into(), steps.collect());
     root.insert("recommendation".into(), recommendation(flow));
     root.insert("disputed".into(), DISPUTED.into());
+    let unsearched: Vec<_> = flow
+        .unsearched
+        .iter()
+        .filter_map(|step| label(flow, *step))
+        .collect();
     root.insert(
         "search".into(),
         json!({
             "method": "generalised-esd-of-differences",
             "series": flow.tested_series,
             "level": changes::LEVEL,
+            "unsearched": unsearched,
         }),
     );
     let marks = flow.marks.iter().map(|found| mark(flow, found));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::num::Measured;
 use crate::report::number;
 use crate::report::view::Target;
 use crate::spectrum::metric::Metric;
@@ -24,6 +25,14 @@ pub(super) const OVER_STEPS: [Metric; 6] = [
 const NAMES: usize = 3;
 /// Lines of marks and of problems; the rest is counted.
 const LINES: usize = 20;
+
+/// A page has room for all of them.
+fn most_lines(target: Target) -> usize {
+    match target {
+        Target::Terminal | Target::Markdown => LINES,
+        Target::Html => usize::MAX,
+    }
+}
 
 /// A line on what was followed.
 pub(super) fn sentence(flow: &Flow, target: Target) -> String {
@@ -78,7 +87,8 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
         let key = (mark.step, mark.metric.as_str(), rises);
         groups.entry(key).or_default().push(mark);
     }
-    let hidden = groups.len().saturating_sub(LINES);
+    let most = most_lines(target);
+    let hidden = groups.len().saturating_sub(most);
     let line = |marks: &Vec<&Mark>| {
         let (first, others) = marks.split_first()?;
         let mut text = format!(
@@ -110,7 +120,7 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
         }
         Some(text)
     };
-    let mut lines: Vec<String> = groups.values().take(LINES).filter_map(line).collect();
+    let mut lines: Vec<String> = groups.values().take(most).filter_map(line).collect();
     if hidden > 0 {
         lines.push(format!("and {hidden} more"));
     }
@@ -119,16 +129,33 @@ pub(super) fn mark_lines(flow: &Flow, target: Target) -> Vec<String> {
 
 /// How many series were searched, and at what level.
 pub(super) fn search_text(flow: &Flow) -> String {
+    let left_out = unsearched_text(flow);
     if flow.tested_series == 0 {
         return format!(
-            "no series was searched for abrupt changes: {} checkpoints are the least",
+            "no series was searched for abrupt changes: {} checkpoints are the least{left_out}",
             crate::track::changes::LEAST_DIFFERENCES + 1
         );
     }
     format!(
-        "{} series searched for abrupt changes; a run of Gaussian differences has a mark with a probability of at most {}",
+        "{} series searched for abrupt changes; a run of Gaussian differences has a mark with a probability of at most {}{left_out}",
         flow.tested_series,
         crate::track::changes::LEVEL
+    )
+}
+
+/// The gaps that were not searched, all by name.
+fn unsearched_text(flow: &Flow) -> String {
+    let label = |step: usize| flow.steps.get(step).map_or("?", |step| step.label.as_str());
+    let gaps = flow.unsearched.iter();
+    let gaps: Vec<String> = gaps
+        .map(|step| format!("{} to {}", label(step.saturating_sub(1)), label(*step)))
+        .collect();
+    if gaps.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; not searched, since the gap is more than twice those beside it: steps {}",
+        gaps.join(", ")
     )
 }
 
@@ -151,13 +178,14 @@ pub(super) fn recommendation(flow: &Flow, target: Target) -> String {
     }
 }
 
-/// What is wrong with checkpoints, and what was not read.
+/// What is wrong with checkpoints, and what was not read; a page lists the latter elsewhere.
 pub(super) fn problem_lines(flow: &Flow, target: Target) -> Vec<String> {
     let label = |step: usize| flow.steps.get(step).map_or("?", |step| step.label.as_str());
+    let most = most_lines(target);
     let mut lines: Vec<String> = flow
         .problems
         .iter()
-        .take(LINES)
+        .take(most)
         .map(|problem| {
             let fact = &problem.fact;
             let kind = if fact.note { "note" } else { "problem" };
@@ -174,9 +202,12 @@ pub(super) fn problem_lines(flow: &Flow, target: Target) -> Vec<String> {
             )
         })
         .collect();
-    let hidden = flow.problems.len().saturating_sub(LINES);
+    let hidden = flow.problems.len().saturating_sub(most);
     if hidden > 0 {
         lines.push(format!("and {hidden} more problems and notes"));
+    }
+    if target == Target::Html {
+        return lines;
     }
     lines.extend(flow.skipped.iter().take(LINES).map(|skipped| {
         format!(
@@ -192,10 +223,11 @@ pub(super) fn problem_lines(flow: &Flow, target: Target) -> Vec<String> {
     lines
 }
 
-/// First and last value of a series.
+/// The values at the first and at the last step; `-` where there is none.
 pub(super) fn ends(series: &Series) -> (String, String) {
-    let numbers: Vec<f64> = series.numbers().into_iter().flatten().collect();
-    let short =
-        |value: Option<&f64>| value.map_or_else(|| "-".to_owned(), |value| number::short(*value));
-    (short(numbers.first()), short(numbers.last()))
+    let short = |value: Option<&Measured>| {
+        let value = value.and_then(Measured::value);
+        value.map_or_else(|| "-".to_owned(), number::short)
+    };
+    (short(series.values.first()), short(series.values.last()))
 }

@@ -32,6 +32,19 @@ fn the_terminal_shows_steps_sparklines_and_the_recommendation() {
 }
 
 #[test]
+fn first_and_last_are_those_of_the_first_and_last_step() {
+    let text = super::human(
+        &flow(&[NOISE, GENERAL, GENERAL, NOISE]),
+        Layout::default(),
+        false,
+    );
+    let line = text.lines().find(|line| line.contains("model "));
+    let cells: Vec<&str> = line.unwrap().split_whitespace().collect();
+    assert_eq!(cells[..2], ["model", "alpha"]);
+    assert_eq!(cells[cells.len() - 2..], ["-", "-"], "{text}");
+}
+
+#[test]
 fn json_has_a_reason_beside_every_null() {
     let document: Value = serde_json::from_str(&super::json(&flow(&COURSE))).unwrap();
     assert_eq!(document["steps"][2]["phase"]["name"], "at");

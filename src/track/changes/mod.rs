@@ -14,6 +14,9 @@
 //!    a smooth curve is not abrupt.
 //! 3. It is as large as the least change worth a mark, which the caller gives.
 //!
+//! A difference over a gap between steps that is much wider than those beside it ([`wide_gaps`]) is not
+//! searched: a series that drifts evenly moves further there, and that is no news.
+//!
 //! The level of all series of a run together is [`LEVEL`], by Bonferroni. The rates of false marks on walks, on curves with
 //! noise and on heavy-tailed walks, by simulation, are in docs/track.md. What is gradual over many
 //! checkpoints is not marked; the phases are for that. With few checkpoints nothing can be told
@@ -32,6 +35,8 @@ const MOST_FREEDOM: usize = 10;
 const LOCAL_RATIO: f64 = 4.0;
 /// Differences on each side that count as neighbours.
 const NEIGHBOURS: usize = 2;
+/// How much wider than its neighbours a gap between steps may be.
+const WIDE_RATIO: f64 = 2.0;
 
 /// On which scale differences are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +61,47 @@ struct Difference {
     size: f64,
 }
 
-/// Whether a series has enough neighbouring values.
-pub fn is_searchable(values: &[Option<f64>]) -> bool {
-    differences(values, Scale::Plain).len() >= LEAST_DIFFERENCES
+/// Indices of the steps whose gap to the step before is more than twice the median of up to two gaps on each
+/// side, in numbers of steps and in their logarithms too: a run whose checkpoints are spaced evenly on
+/// either has none.
+pub fn wide_gaps(steps: &[f64]) -> Vec<usize> {
+    let plain = gaps(steps, |step| step);
+    let logarithms = gaps(steps, f64::log10);
+    let is_wide = |gaps: &[f64], index: usize| {
+        let beside: Vec<f64> = beside(gaps.len(), index)
+            .map(|other| gaps[other])
+            .filter(|gap| gap.is_finite())
+            .collect();
+        num::median(&beside).is_some_and(|median| gaps[index] > WIDE_RATIO * median)
+    };
+    (0..plain.len())
+        .filter(|index| is_wide(&plain, *index) && is_wide(&logarithms, *index))
+        .map(|index| index + 1)
+        .collect()
 }
 
-/// The abrupt changes of a series at this level, in order. `least` is the smallest change that counts, in
-/// units of the scale.
-pub fn abrupt(values: &[Option<f64>], scale: Scale, least: f64, level: f64) -> Vec<Change> {
-    let differences = differences(values, scale);
+fn gaps(steps: &[f64], on_scale: impl Fn(f64) -> f64) -> Vec<f64> {
+    let pairs = steps.windows(2);
+    pairs
+        .map(|pair| on_scale(pair[1]) - on_scale(pair[0]))
+        .collect()
+}
+
+/// Whether a series has enough neighbouring values; `unsearched` is what [`wide_gaps`] found.
+pub fn is_searchable(values: &[Option<f64>], unsearched: &[usize]) -> bool {
+    differences(values, unsearched, Scale::Plain).len() >= LEAST_DIFFERENCES
+}
+
+/// The abrupt changes of a series at this level, in order. `unsearched` holds the steps whose difference to the
+/// one before is left out ([`wide_gaps`]); `least` is the smallest change that counts, in units of the scale.
+pub fn abrupt(
+    values: &[Option<f64>],
+    unsearched: &[usize],
+    scale: Scale,
+    least: f64,
+    level: f64,
+) -> Vec<Change> {
+    let differences = differences(values, unsearched, scale);
     if differences.len() < LEAST_DIFFERENCES {
         return Vec::new();
     }
@@ -83,7 +120,7 @@ pub fn abrupt(values: &[Option<f64>], scale: Scale, least: f64, level: f64) -> V
     changes
 }
 
-fn differences(values: &[Option<f64>], scale: Scale) -> Vec<Difference> {
+fn differences(values: &[Option<f64>], unsearched: &[usize], scale: Scale) -> Vec<Difference> {
     let on_scale = |value: &Option<f64>| {
         value
             .map(|value| match scale {
@@ -95,6 +132,7 @@ fn differences(values: &[Option<f64>], scale: Scale) -> Vec<Difference> {
     let values: Vec<Option<f64>> = values.iter().map(on_scale).collect();
     let pairs = values.windows(2).enumerate();
     pairs
+        .filter(|(index, _)| !unsearched.contains(&(index + 1)))
         .filter_map(|(index, pair)| {
             let (before, after) = (pair.first().copied()??, pair.get(1).copied()??);
             Some(Difference {
@@ -158,13 +196,17 @@ fn most_extreme(left: &[usize], differences: &[Difference]) -> Option<(usize, f6
 
 /// Median size of up to two differences on each side.
 fn local_size(differences: &[Difference], index: usize) -> f64 {
-    let from = index.saturating_sub(NEIGHBOURS);
-    let to = (index + NEIGHBOURS + 1).min(differences.len());
-    let sizes: Vec<f64> = (from..to)
-        .filter(|other| *other != index)
+    let sizes: Vec<f64> = beside(differences.len(), index)
         .map(|other| differences[other].size.abs())
         .collect();
     num::median(&sizes).unwrap_or(f64::INFINITY)
+}
+
+/// Up to two indices on each side of one of `count`.
+fn beside(count: usize, index: usize) -> impl Iterator<Item = usize> {
+    let from = index.saturating_sub(NEIGHBOURS);
+    let to = (index + NEIGHBOURS + 1).min(count);
+    (from..to).filter(move |other| *other != index)
 }
 
 #[cfg(test)]

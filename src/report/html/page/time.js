@@ -48,20 +48,31 @@ function flowSection() {
 }
 
 function flowChart(metric, rows, width) {
-  const { steps, marks } = report.flow;
+  const { steps } = report.flow;
+  const marks = report.flow.marks.filter((mark) => mark.metric === metric);
+  // One label a step: the texts are listed below.
+  const marked = [...new Set(marks.map((mark) => mark.step))].map((step) => {
+    const here = marks.filter((mark) => mark.step === step);
+    return { step, level: here[0].level, text: here.length > 1 ? `${here.length} marks` : short(steps[step] ?? "", 12) };
+  });
   const points = rows.flatMap((series, line) => series.values.map((value, at) => ({ line, name: series.name, role: series.role ?? "", at, value })));
   const known = points.filter((point) => point.value !== null);
   const few = rows.length <= 6 && width >= 500;
-  const ends = few ? rows.map((series, line) => known.filter((point) => point.line === line).pop()).filter(Boolean) : [];
+  // Of many lines, that of the whole model stands out.
+  const whole = rows.findIndex((series) => series.role === null);
+  const shown = (line) => few || line === whole;
+  const named = width >= 500;
+  const ends = named ? rows.map((series, line) => known.filter((point) => point.line === line && shown(line)).pop()).filter(Boolean) : [];
+  const colour = (point) => shown(point.line) ? "var(--accent)" : "var(--base)";
   return chart(`${metric} of ${rows.length} series over ${steps.length} steps: ${fromTo(known.map((point) => point.value))}. ${marks.map((mark) => `${steps[mark.step]}: ${mark.text}`).join("; ")}`, {
-    width, height: 260, marginLeft: 50, marginRight: few ? 130 : 14, marginBottom: 40, marginTop: marks.length ? 30 : 14,
+    width, height: 260, marginLeft: 50, marginRight: ends.length ? 130 : 14, marginBottom: 40, marginTop: marks.length ? 30 : 14,
     x: { label: null, domain: [0, Math.max(1, steps.length - 1)], ticks: [...steps.keys()].filter((at) => at % Math.ceil(steps.length / (width < 460 ? 4 : 9)) === 0), tickFormat: (at) => short(steps[at] ?? "", 12) },
     y: { label: null, grid: true, nice: true, ticks: 5 },
     marks: [
-      Plot.ruleX(marks, { x: "step", stroke: (mark) => `var(--${mark.level === "note" ? "muted" : mark.level})`, strokeDasharray: "4 3" }),
-      Plot.text(marks, { x: "step", text: (mark) => `${LEVELS[mark.level]} ${short(mark.text, 28)}`, frameAnchor: "top", dy: -14, fill: "var(--ink)" }),
-      Plot.line(points, { x: "at", y: "value", z: "line", stroke: few ? "var(--accent)" : "var(--base)", strokeOpacity: few ? 1 : 0.55, strokeWidth: 1.4 }),
-      Plot.dot(known, { x: "at", y: "value", r: few ? 2.5 : 1.5, fill: few ? "var(--accent)" : "var(--base)" }),
+      Plot.ruleX(marked, { x: "step", stroke: (mark) => `var(--${mark.level === "note" ? "muted" : mark.level})`, strokeDasharray: "4 3" }),
+      Plot.text(marked, { x: "step", text: (mark) => `${LEVELS[mark.level]} ${mark.text}`, frameAnchor: "top", dy: -14, fill: "var(--ink)" }),
+      Plot.line(points, { x: "at", y: "value", z: "line", stroke: colour, strokeOpacity: few ? 1 : 0.75, strokeWidth: 1.4, sort: (point) => shown(point.line) ? 1 : 0 }),
+      Plot.dot(known, { x: "at", y: "value", r: (point) => shown(point.line) ? 2.5 : 1.5, fill: colour }),
       Plot.text(ends, { x: "at", y: "value", text: (point) => short(point.name, 20), dx: 8, textAnchor: "start", fill: "var(--ink)" }),
       Plot.tip(known, Plot.pointer({ x: "at", y: "value", title: (point) => `${short(point.name, 44)}\n${steps[point.at]}: ${number(point.value)}`, fill: "var(--card)" })),
     ],
