@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::emit::{self, Emit};
-use super::history::Recorder;
+use super::history::{self, Recorder};
 use super::judged::{self, FORMATS, Format, Timings};
 use super::reference::Opener;
 use super::{CommandError, Outcome, access, indirect, on_pool, open_cache, say_traffic, say_usage};
@@ -48,6 +48,7 @@ pub(super) fn judge_whole(
     policy: &Policy,
     printer: &Printer,
 ) -> Result<(Report, Timings, Recorder), CommandError> {
+    history::check_place(&args.judge.history)?;
     let (base, tuned) = references(args, policy)?;
     let sides = sides(&base, &tuned, args);
     let (comparison, timings) = compare_whole(sides, &args.work, &args.remote, printer)?;

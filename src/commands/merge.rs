@@ -16,6 +16,7 @@ pub(super) fn run(args: &MergeArgs, printer: &Printer) -> Result<Outcome, Comman
     let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
+    super::history::check_place(&args.judge.history)?;
     let parts = args
         .parts
         .iter()

@@ -18,7 +18,7 @@ use crate::fs;
 use crate::history::{Access, Act, Filter, HistoryError, HistoryStore, Run};
 use crate::term::Printer;
 
-pub(super) use consult::{Recorder, consult};
+pub(super) use consult::{Recorder, check_place, consult};
 
 pub(super) fn run(args: &HistoryCommandArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     match &args.action {

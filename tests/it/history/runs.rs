@@ -238,3 +238,27 @@ fn trends_are_drawn_with_their_limits_and_failed_nights() {
         assert!(wrong.stderr.contains("alhpa"), "{}", wrong.stderr);
     });
 }
+
+/// Wrong addresses with a password in each place that one may stand in.
+const SECRETS: [&str; 5] = [
+    "postgres://gate:hunter2/nights",
+    "postgres://gate@db:port/x?password=hunter2",
+    "mysql://h/db?password=hunter2",
+    "postgres:/gate:hunter2@db/n",
+    "host=db password=hunter2",
+];
+
+#[test]
+fn a_wrong_place_is_refused_before_anything_is_measured_and_shows_no_password() {
+    for place in SECRETS.into_iter().chain([":memory:"]) {
+        let shown = run(&["history", "show", "--history", place]).expect_code(2);
+        // There is no such checkpoint: what is named first was looked at first.
+        let args = ["--base", "none", "--tuned", "none", "--history", place];
+        let check = run(&[&["check"][..], &args].concat()).expect_code(2);
+        for ran in [&shown, &check] {
+            let said = &ran.stderr;
+            assert!(said.contains("as a place for a history"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
