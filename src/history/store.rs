@@ -84,6 +84,9 @@ impl HistoryStore {
         }
         let mut connection = Connection::open(location, access)?;
         let there = migrate::migrate(&mut connection, access)?;
+        if access == Access::Write {
+            connection.keep_one_file()?;
+        }
         Ok(there.then_some(Self { connection }))
     }
 
