@@ -57,7 +57,7 @@ impl Connection {
             .map_err(|_elapsed| timed_out(&name))?
             .map_err(|source| HistoryError::Open {
                 location: name.clone(),
-                source,
+                source: source.into(),
             })?;
         let mut connection = Self {
             runtime,
@@ -227,7 +227,7 @@ fn failed(action: &'static str, location: &str, source: sqlx::Error) -> HistoryE
     HistoryError::Statement {
         action,
         location: location.to_owned(),
-        source,
+        source: source.into(),
     }
 }
 

@@ -132,42 +132,44 @@ fn a_run_is_found_by_the_start_of_its_identity_alone() {
 }
 
 #[test]
-fn old_runs_are_forgotten_but_for_the_last_accepted_one() {
+fn old_runs_are_forgotten_but_for_those_that_set_the_limits() {
     on_each_store("forgotten", |store| {
-        let mut ids = Vec::new();
-        for day in 1..=6 {
-            ids.push(store.record(day, &nights().report(day, &quiet())));
-        }
+        let paths: Vec<String> = (1..=45)
+            .map(|night| {
+                let report = nights().report(night, &quiet());
+                store.write_report(&format!("{night}.json"), &report)
+            })
+            .collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let first = ["--time", &time(1)];
+        store
+            .run("record", &[&paths[..], &first].concat())
+            .expect_code(0);
+        store.record(20, &nights().report(46, &quiet()));
+        let ids = || -> Vec<String> {
+            let runs = store.runs();
+            let ids = runs.iter().map(|run| run["id"].as_str().unwrap());
+            ids.map(str::to_owned).collect()
+        };
+        let all = ids();
         let by = ["--by", "ana", "--reason", "start"];
         store
-            .run("accept", &[&[ids[1].as_str()][..], &by].concat())
+            .run("accept", &[&[all[1].as_str()][..], &by].concat())
             .expect_code(0);
         let before = store.export();
         let dry = store
             .run("prune", &["--keep", "2", "--dry-run"])
             .expect_code(0);
-        assert!(
-            dry.stdout.contains("3 of 6 runs would be forgotten"),
-            "{}",
-            dry.stdout
-        );
+        let said = dry.stdout;
+        assert!(said.contains("4 of 46 runs would be forgotten"), "{said}");
         assert_eq!(store.export(), before);
+        // The accepted run and the 39 after it set the limits; the newest two were asked for.
         store.run("prune", &["--keep", "2"]).expect_code(0);
-        let left: Vec<String> = store
-            .runs()
-            .iter()
-            .map(|run| run["id"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(left, [&ids[1], &ids[4], &ids[5]].map(String::clone));
-        let ran = store
-            .run("prune", &["--before", "2026-03-06"])
-            .expect_code(0);
-        assert!(
-            ran.stdout.contains("1 of 3 runs forgotten"),
-            "{}",
-            ran.stdout
-        );
-        assert_eq!(store.runs().len(), 2);
+        assert_eq!(ids(), [&all[1..41], &all[44..]].concat());
+        let ran = store.run("prune", &["--before", "2026-03-06"]);
+        let said = ran.expect_code(0).stdout;
+        assert!(said.contains("1 of 42 runs forgotten"), "{said}");
+        assert_eq!(ids(), [&all[1..41], &all[45..]].concat());
         store.run("prune", &[]).expect_code(2);
     });
 }
