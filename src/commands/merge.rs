@@ -26,7 +26,9 @@ pub(super) fn run(args: &MergeArgs, printer: &Printer) -> Result<Outcome, Comman
         judged::base_reference(Some(first.base_reference()), &policy)?;
     }
     let comparison = Comparison::from_parts(parts)?;
-    let (report, recorder) = judged::report_over_time(comparison, &policy, &args.judge, printer)?;
+    let (history, advisory) = (&args.judge.history, args.judge.advisory);
+    let (report, recorder) =
+        judged::report_over_time(comparison, &policy, history, advisory, printer)?;
     recorder.record(&report, printer);
     let timings = Timings::default();
     let document = judged::publish(
