@@ -337,12 +337,12 @@ pub(super) fn insert_act(connection: &mut Connection, act: &Act) -> Result<u64, 
 fn run_of(row: &AnyRow, location: &str) -> Result<Run, HistoryError> {
     let cells = Cells { row, location };
     let id = cells.text("id")?;
-    read_run(&cells, &id).map_err(|error| match error {
-        HistoryError::Statement { source, .. } => HistoryError::Damaged {
-            id,
-            problem: source.to_string(),
-        },
-        other => other,
+    read_run(&cells, &id).map_err(|error| {
+        if let HistoryError::Statement { source, .. } = &error {
+            let problem = source.to_string();
+            return HistoryError::Damaged { id, problem };
+        }
+        error
     })
 }
 

@@ -57,7 +57,8 @@ fn said(output: &Output) -> String {
 
 /// Makes a script that may be run, and returns its path.
 fn executable(path: &Path, text: &str) -> String {
-    std::fs::write(path, format!("#!/usr/bin/env bash\n{text}\n")).unwrap();
+    let text = format!("#!/usr/bin/env bash\n{text}\n");
+    tunegate::fs::write_atomic(path, text.as_bytes()).unwrap();
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(path, all).unwrap();
     path.display().to_string()
@@ -182,7 +183,13 @@ fn a_push_that_is_refused_is_not_taken_for_a_race() {
         said(&output)
     );
     assert!(said(&output).contains("no, thanks"), "{}", said(&output));
-    assert_eq!(std::fs::read_to_string(asked).unwrap().lines().count(), 1);
+    assert_eq!(
+        tunegate::fs::read_to_string(&asked)
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
 }
 
 #[test]
