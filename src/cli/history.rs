@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{RemoteArgs, WorkArgs};
 
 /// Earlier runs to judge against.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "History")]
 pub struct HistoryArgs {
     /// SQLite file, or postgres://..., with earlier runs: judge against them, and record this run
@@ -26,7 +26,7 @@ pub struct HistoryArgs {
 }
 
 /// Which run it is.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
     /// What the runs are runs of; default: the name of the policy
     #[arg(long, value_name = "NAME", env = "TUNEGATE_HISTORY_MODEL")]
@@ -159,19 +159,31 @@ pub struct AcceptArgs {
         conflicts_with = "last"
     )]
     pub run: Option<String>,
-    /// The newest run
+    /// The newest run; of a history of several models or branches, with --model and --branch
     #[arg(long)]
     pub last: bool,
     /// Who accepts it
-    #[arg(long, value_name = "WHO", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "WHO", value_parser = one_line)]
     pub by: String,
     /// Why
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", value_parser = one_line)]
     pub reason: String,
     #[command(flatten)]
     pub store: StoreArgs,
     #[command(flatten)]
     pub select: SelectArgs,
+}
+
+/// Words of a person, which are kept and printed in one line.
+fn one_line(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err("it is blank")
+    } else if text.contains(char::is_control) {
+        Err("it has more than one line, or a control character")
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -268,9 +280,13 @@ pub struct ImportArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("which").required(true).args(["keep", "before"]))]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["run", "keep", "before"]))]
 pub struct PruneArgs {
-    /// Keep the newest N runs of each model and branch, and the last one that somebody accepted
+    /// Start of the identity of one run to forget, which may be damaged
+    #[arg(value_name = "RUN", conflicts_with_all = ["model", "branch"])]
+    pub run: Option<String>,
+    /// Keep the newest N runs of each model and branch, the last one that somebody accepted, and those that set the
+    /// limits of a run that is kept
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
     /// Forget runs from before this day, YYYY-MM-DD

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::emit::{self, Emit};
-use super::history::Recorder;
+use super::history::{self, Recorder};
 use super::judged::{self, FORMATS, Format, Timings};
 use super::reference::Opener;
 use super::{CommandError, Outcome, access, indirect, on_pool, open_cache, say_traffic, say_usage};
 use crate::checkpoint::Checkpoint;
-use crate::cli::{CheckArgs, RemoteArgs, WorkArgs};
+use crate::cli::{CheckArgs, HistoryArgs, RemoteArgs, WorkArgs};
 use crate::compare::{self, Comparison, Options, Part, Shard};
 use crate::fs;
 use crate::policy::Policy;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
     let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
-    let (report, timings, recorder) = judge_whole(args, &policy, printer)?;
+    let (report, timings, recorder) = judge_whole(args, &args.judge.history, &policy, printer)?;
     recorder.record(&report, printer);
     let document = judged::publish(
         &report,
@@ -45,13 +45,16 @@ pub(super) fn run(args: &CheckArgs, printer: &Printer) -> Result<Outcome, Comman
 /// Compares what the arguments name and judges it by `policy`.
 pub(super) fn judge_whole(
     args: &CheckArgs,
+    history: &HistoryArgs,
     policy: &Policy,
     printer: &Printer,
 ) -> Result<(Report, Timings, Recorder), CommandError> {
+    history::check_place(history)?;
     let (base, tuned) = references(args, policy)?;
     let sides = sides(&base, &tuned, args);
     let (comparison, timings) = compare_whole(sides, &args.work, &args.remote, printer)?;
-    let (report, recorder) = judged::report_over_time(comparison, policy, &args.judge, printer)?;
+    let (report, recorder) =
+        judged::report_over_time(comparison, policy, history, args.judge.advisory, printer)?;
     Ok((report, timings, recorder))
 }
 

@@ -10,7 +10,7 @@ use jiff::tz::Offset;
 use super::emit::Emit;
 use super::history::{self, Recorder};
 use super::{CommandError, layout};
-use crate::cli::{CheckFormat, JudgeArgs};
+use crate::cli::{CheckFormat, HistoryArgs};
 use crate::code::Level;
 use crate::compare::{Baseline, Comparison, Levels, RunLayer};
 use crate::error::ExitStatus;
@@ -62,11 +62,12 @@ pub(super) fn report(comparison: Comparison, policy: &Policy, advisory: bool) ->
 pub(super) fn report_over_time(
     comparison: Comparison,
     policy: &Policy,
-    args: &JudgeArgs,
+    args: &HistoryArgs,
+    advisory: bool,
     printer: &Printer,
 ) -> Result<(Report, Recorder), CommandError> {
-    let (baseline, recorder) = history::consult(&args.history, &comparison, &policy.name, printer)?;
-    let report = report_against(comparison, baseline.as_ref(), policy, args.advisory);
+    let (baseline, recorder) = history::consult(args, &comparison, &policy.name, printer)?;
+    let report = report_against(comparison, baseline.as_ref(), policy, advisory);
     Ok((report, recorder))
 }
 

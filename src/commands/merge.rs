@@ -16,6 +16,7 @@ pub(super) fn run(args: &MergeArgs, printer: &Printer) -> Result<Outcome, Comman
     let emits = emit::parse(&args.judge.rendering.emit, FORMATS)?;
     let templates = Templates::new(args.judge.rendering.templates.as_deref())?;
     let policy = Policy::load(&args.judge.policy)?;
+    super::history::check_place(&args.judge.history)?;
     let parts = args
         .parts
         .iter()
@@ -25,7 +26,9 @@ pub(super) fn run(args: &MergeArgs, printer: &Printer) -> Result<Outcome, Comman
         judged::base_reference(Some(first.base_reference()), &policy)?;
     }
     let comparison = Comparison::from_parts(parts)?;
-    let (report, recorder) = judged::report_over_time(comparison, &policy, &args.judge, printer)?;
+    let (history, advisory) = (&args.judge.history, args.judge.advisory);
+    let (report, recorder) =
+        judged::report_over_time(comparison, &policy, history, advisory, printer)?;
     recorder.record(&report, printer);
     let timings = Timings::default();
     let document = judged::publish(

@@ -1,6 +1,6 @@
 //! The runs that a run may be judged against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -12,6 +12,9 @@ use crate::compare::{BaselineRun, BaselineRuns, Comparison, LeftOut};
 const LAYER_WINDOW: usize = 40;
 /// Runs from the reference on whose numbers of the model are read.
 const LONGEST: usize = 400;
+
+/// Runs from before the reference: they are drawn, and nothing else.
+const BEFORE_REFERENCE: usize = 40;
 
 /// What a baseline is wanted for.
 #[derive(Debug, Clone)]
@@ -29,6 +32,7 @@ enum Reason {
     OtherBase,
     OtherEstimator,
     SameCheckpoint,
+    BeforeReference,
     TooMany,
 }
 
@@ -39,6 +43,7 @@ impl Reason {
             Self::OtherBase => "another base",
             Self::OtherEstimator => "measured with other settings",
             Self::SameCheckpoint => "the same checkpoint as another run",
+            Self::BeforeReference => "older than the newest 40 before the reference",
             Self::TooMany => "between the first 40 and the newest 360",
         }
     }
@@ -113,6 +118,33 @@ fn reference(runs: &[(Run, Standing)]) -> usize {
     runs.iter().rposition(accepted).unwrap_or(0)
 }
 
+/// The identities of the runs that set the limits, of each model and branch, on each base and with each
+/// setting of the estimators: the runs of [`HistoryStore::baseline`] whose layers are read.
+pub fn setting_limits<'a>(runs: &'a [Run], acts: &[Act]) -> BTreeSet<&'a str> {
+    let mut lines: BTreeMap<[&str; 4], Vec<(&Run, Standing)>> = BTreeMap::new();
+    // As in `choose`: of several runs of one checkpoint the last counts.
+    for run in runs.iter().rev() {
+        let standing = standing(run, acts);
+        let line = [&run.model, &run.branch, &run.base.digest, &run.estimator];
+        let line = lines.entry(line.map(String::as_str)).or_default();
+        let known = line
+            .iter()
+            .any(|(other, _)| other.tuned.digest == run.tuned.digest);
+        if standing == Standing::Anchor || (standing == Standing::Accepted && !known) {
+            line.push((run, standing));
+        }
+    }
+    let mut setting = BTreeSet::new();
+    for mut line in lines.into_values() {
+        line.reverse();
+        let is_anchor = |(_, standing): &(&Run, Standing)| *standing == Standing::Anchor;
+        let first = line.iter().rposition(is_anchor).unwrap_or(0);
+        let window = line.into_iter().skip(first).take(LAYER_WINDOW);
+        setting.extend(window.map(|(run, _)| run.id.as_str()));
+    }
+    setting
+}
+
 /// The runs that count, oldest first, and how many do not, by reason.
 fn choose(
     runs: Vec<Run>,
@@ -146,6 +178,11 @@ fn choose(
         }
     }
     kept.reverse();
+    let older = reference(&kept).saturating_sub(BEFORE_REFERENCE);
+    if older > 0 {
+        kept.drain(..older);
+        counts.insert(Reason::BeforeReference, older);
+    }
     let first = reference(&kept);
     let excess = (kept.len() - first).saturating_sub(LONGEST);
     if excess > 0 {
@@ -236,8 +273,42 @@ mod tests {
             reason: "a new recipe".to_owned(),
         });
         let (kept, _) = choose(runs.clone(), &acts, &comparison());
-        assert_eq!(reference(&kept), 50);
+        assert_eq!(kept[reference(&kept)].0.id, night(50).id);
         let (kept, _) = choose(runs, &[], &comparison());
         assert_eq!(reference(&kept), 0);
+    }
+
+    #[test]
+    fn runs_before_the_reference_are_few_however_long_the_history_is() {
+        let runs: Vec<Run> = (0..1_500).map(night).collect();
+        let accepted = [Act {
+            acted: Timestamp::from_second(86_400 * 1_500).unwrap(),
+            id: "act".to_owned(),
+            run: night(1_000).id,
+            by: "somebody".to_owned(),
+            reason: "a new recipe".to_owned(),
+        }];
+        let (kept, left_out) = choose(runs, &accepted, &comparison());
+        assert_eq!(kept.len(), BEFORE_REFERENCE + LONGEST);
+        assert_eq!(kept[0].0.id, night(960).id);
+        assert_eq!(reference(&kept), BEFORE_REFERENCE);
+        let counts: Vec<usize> = left_out.iter().map(|left| left.runs).collect();
+        assert_eq!(counts, [960, 100]);
+    }
+
+    #[test]
+    fn the_runs_that_set_the_limits_are_those_whose_layers_are_read() {
+        let mut runs: Vec<Run> = (0..60).map(night).collect();
+        runs[3].verdict = Verdict::Fail;
+        runs[9].tuned.digest = night(5).tuned.digest;
+        let (kept, _) = choose(runs.clone(), &[], &comparison());
+        let read: BTreeSet<&str> = kept[..LAYER_WINDOW]
+            .iter()
+            .map(|(run, _)| run.id.as_str())
+            .collect();
+        assert_eq!(setting_limits(&runs, &[]), read);
+        // Another base has limits of its own.
+        runs[59].base.digest = "another".to_owned();
+        assert_eq!(setting_limits(&runs, &[]).len(), LAYER_WINDOW + 1);
     }
 }

@@ -57,7 +57,7 @@ impl Connection {
             .map_err(|_elapsed| timed_out(&name))?
             .map_err(|source| HistoryError::Open {
                 location: name.clone(),
-                source,
+                source: source.into(),
             })?;
         let mut connection = Self {
             runtime,
@@ -69,8 +69,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The whole history stays in one file between runs, so that it can be cached and copied: no
-    /// write-ahead log is left beside it.
+    /// What holds for this connection alone: the database may be another program's.
     fn prepare(&mut self, access: Access) -> Result<(), HistoryError> {
         if self.is_file {
             self.execute(
@@ -81,10 +80,9 @@ impl Connection {
             self.execute("read", "PRAGMA foreign_keys = ON", &[])?;
             // Fails here where the file is no database.
             self.rows("read", "SELECT COUNT(*) FROM sqlite_master", &[])?;
-            match access {
-                Access::Write => self.rows("write", "PRAGMA journal_mode = DELETE", &[])?,
-                Access::Read => self.rows("read", "PRAGMA query_only = ON", &[])?,
-            };
+            if access == Access::Read {
+                self.rows("read", "PRAGMA query_only = ON", &[])?;
+            }
             return Ok(());
         }
         let read_only = if access == Access::Read { "on" } else { "off" };
@@ -94,6 +92,15 @@ impl Connection {
             format!("SET default_transaction_read_only = {read_only}"),
         ] {
             self.execute("read", &setting, &[])?;
+        }
+        Ok(())
+    }
+
+    /// The whole history stays in one file between runs, so that it can be cached and copied: no
+    /// write-ahead log is left beside it. Written into the file, so only once it is known as ours.
+    pub(super) fn keep_one_file(&mut self) -> Result<(), HistoryError> {
+        if self.is_file {
+            self.rows("write", "PRAGMA journal_mode = DELETE", &[])?;
         }
         Ok(())
     }
@@ -220,7 +227,7 @@ fn failed(action: &'static str, location: &str, source: sqlx::Error) -> HistoryE
     HistoryError::Statement {
         action,
         location: location.to_owned(),
-        source,
+        source: source.into(),
     }
 }
 

@@ -2,6 +2,24 @@
 
 use super::SCHEMA;
 
+/// What the driver said. Its errors tell their own causes, which would be printed a second time.
+#[derive(Debug)]
+pub struct Cause(sqlx::Error);
+
+impl From<sqlx::Error> for Cause {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl std::error::Error for Cause {}
+
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     #[error("cannot read `{text}` as a place for a history: {problem}")]
@@ -12,14 +30,14 @@ pub enum HistoryError {
     Open {
         location: String,
         #[source]
-        source: sqlx::Error,
+        source: Cause,
     },
     #[error("cannot {action} in the history `{location}`")]
     Statement {
         action: &'static str,
         location: String,
         #[source]
-        source: sqlx::Error,
+        source: Cause,
     },
     #[error("the history `{location}` does not answer within {seconds} s")]
     TimedOut { location: String, seconds: u64 },
@@ -37,6 +55,8 @@ pub enum HistoryError {
     NoRun { text: String },
     #[error("`{text}` is the start of {count} runs of the history")]
     ManyRuns { text: String, count: usize },
+    #[error("nothing is recorded: the event `{event}` {why}")]
+    NotOfBranch { event: String, why: &'static str },
     #[error("the history holds no run that matches")]
     Empty,
     #[error("line {line} of `{file}` is no line of a history: {problem}")]
@@ -51,7 +71,7 @@ impl HistoryError {
     /// What the user can do, in one sentence.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Location { .. } => "pass a file, or `postgres://USER@HOST/DATABASE`",
+            Self::Location { .. } => "pass the path of a file, or `postgres://USER@HOST/DATABASE`",
             Self::NewerSchema { .. } => "use the newer version; nothing was written",
             Self::Foreign { .. } => "name a file that does not exist yet",
             Self::Missing { .. } => {
@@ -60,13 +80,19 @@ impl HistoryError {
             Self::NoRun { .. } | Self::ManyRuns { .. } => "`history show` lists the runs",
             Self::Line { .. } => "nothing was imported; pass files that `history export` wrote",
             Self::Damaged { .. } => {
-                "restore the store from an export, or remove the run with `history prune`"
+                "restore the store from an export, or remove the run with `history prune RUN`"
             }
-            Self::Runtime(_)
-            | Self::Open { .. }
-            | Self::Statement { .. }
-            | Self::TimedOut { .. }
-            | Self::Empty => return None,
+            Self::Open { .. } => {
+                "see that the folder of the file is there and may be used, or that the server answers this user"
+            }
+            Self::Statement { .. } => {
+                "see that the history may be written, that its disk has space, and that no other program holds it"
+            }
+            Self::NotOfBranch { .. } => {
+                "record the runs of `push`, `schedule`, `workflow_dispatch` or `repository_dispatch`; \
+                 `check --history` judges any run against the history"
+            }
+            Self::Runtime(_) | Self::TimedOut { .. } | Self::Empty => return None,
         })
     }
 }

@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::Connection;
 use super::pack::Columns;
-use super::store::{Conflict, insert, insert_act};
+use super::store::{Conflict, identities, insert, insert_act};
 use super::{Act, Filter, HistoryError, HistoryStore, Recorded, Run};
 
 /// Of the lines. A reader refuses fields that it does not know, so that a field more is another number.
@@ -108,7 +107,7 @@ impl HistoryStore {
                     imported.count(added == Recorded::New, |imported| &mut imported.runs);
                 }
             }
-            let known = identities(connection)?;
+            let known: BTreeSet<String> = identities(connection)?.into_iter().collect();
             for (file, lines) in &read {
                 for (line, act) in &lines.acts {
                     if !known.contains(&act.run) {
@@ -183,15 +182,4 @@ fn parse(file: &str, content: &str) -> Result<Lines, HistoryError> {
         }
     }
     Ok(lines)
-}
-
-fn identities(connection: &mut Connection) -> Result<BTreeSet<String>, HistoryError> {
-    let rows = connection.rows("read the runs", "SELECT id FROM tunegate_runs", &[])?;
-    let ids = rows.iter().map(|row| sqlx::Row::try_get(row, 0));
-    ids.collect::<Result<_, _>>()
-        .map_err(|source| HistoryError::Statement {
-            action: "read the runs",
-            location: connection.location().to_owned(),
-            source,
-        })
 }

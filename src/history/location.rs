@@ -16,19 +16,41 @@ impl Location {
     /// `postgres://...` and `postgresql://...` are addresses, everything else is a path.
     ///
     /// # Errors
-    /// Where an address cannot be read, or has a scheme that is neither.
+    /// Where an address cannot be read or has a scheme that is neither, and where a path looks like an
+    /// address or keeps nothing.
     pub fn parse(text: &str) -> Result<Self, String> {
         let path = text.strip_prefix("sqlite://").unwrap_or(text);
-        match path.split_once("://") {
-            None if path.is_empty() => Err("there is no path".to_owned()),
-            None => Ok(Self::File(PathBuf::from(path))),
-            Some(("postgres" | "postgresql", _)) => {
-                let url = Url::parse(path).map_err(|error| error.to_string())?;
-                Ok(Self::Postgres(Box::new(url)))
-            }
-            Some((scheme, _)) => Err(format!(
+        if let Some(("postgres" | "postgresql", _)) = path.split_once("://") {
+            let url = Url::parse(path).map_err(|error| error.to_string())?;
+            return Ok(Self::Postgres(Box::new(url)));
+        }
+        if let Some(scheme) = scheme(path) {
+            return Err(format!(
                 "`{scheme}` is no kind of store; it is a path or `postgres://...`"
-            )),
+            ));
+        }
+        if path.is_empty() {
+            return Err("there is no path".to_owned());
+        }
+        if path.ends_with(":memory:") {
+            return Err("a history in memory is gone with the run".to_owned());
+        }
+        if path.contains("://") {
+            return Err("it is an address without a scheme".to_owned());
+        }
+        if path.contains("password=") {
+            return Err("it holds a password, and is no `postgres://...`".to_owned());
+        }
+        Ok(Self::File(PathBuf::from(path)))
+    }
+
+    /// As much of an argument that is no location as may be shown: a wrong address may hold a password
+    /// anywhere.
+    pub fn shown(text: &str) -> String {
+        match scheme(text) {
+            Some(scheme) => format!("{scheme}:..."),
+            None if text.contains("://") || text.contains("password=") => "...".to_owned(),
+            None => text.to_owned(),
         }
     }
 
@@ -43,6 +65,19 @@ impl Location {
             }
         }
     }
+}
+
+/// The scheme of what is, or was meant as, an address.
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once(':')?;
+    let has_form = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
+    let is_database = ["postgres", "postgresql"]
+        .iter()
+        .any(|name| scheme.eq_ignore_ascii_case(name));
+    (has_form && (is_database || rest.starts_with("//"))).then_some(scheme)
 }
 
 /// Percent-encodes every byte that is not plain, so that no name of a file is read as an option.
@@ -96,6 +131,46 @@ mod tests {
         assert!(Location::parse("").is_err());
         let error = Location::parse("mysql://host/db").unwrap_err();
         assert!(error.contains("`mysql`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_meant_as_an_address_is_no_path_and_shows_no_password() {
+        for text in [
+            "postgres://gate:hunter2/nights",
+            "postgres://gate@db:port/x?password=hunter2",
+            "mysql://h/db?password=hunter2",
+            "postgres:/gate:hunter2@db/n",
+            "POSTGRES://gate:hunter2@db/n",
+            "sqlite://postgres:gate:hunter2@db/n",
+            "gate:hunter2@postgres://db/n",
+            "host=db user=gate password=hunter2",
+        ] {
+            let problem = Location::parse(text);
+            let problem = problem
+                .as_ref()
+                .map_or_else(String::clone, Location::to_string);
+            let shown = Location::shown(text);
+            assert!(Location::parse(text).is_err(), "{text}");
+            assert!(!problem.contains("hunter2"), "{problem}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert_eq!(Location::shown("postgres://gate:x/n"), "postgres:...");
+    }
+
+    #[test]
+    fn a_colon_in_the_name_of_a_file_is_no_scheme() {
+        for text in ["nights:2026.db", "C:\\nights.db", "a/b:c"] {
+            let file = Location::File(PathBuf::from(text));
+            assert_eq!(Location::parse(text), Ok(file));
+        }
+    }
+
+    #[test]
+    fn a_store_that_keeps_nothing_is_refused() {
+        for text in [":memory:", "sqlite://:memory:", "sqlite::memory:"] {
+            let error = Location::parse(text).unwrap_err();
+            assert!(error.contains("memory"), "{error}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod pack;
 mod run;
 mod store;
 
-pub use baseline::BaselineQuery;
+pub use baseline::{BaselineQuery, setting_limits};
 pub use connection::Access;
 pub use error::HistoryError;
 pub use exchange::Imported;

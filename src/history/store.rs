@@ -84,6 +84,9 @@ impl HistoryStore {
         }
         let mut connection = Connection::open(location, access)?;
         let there = migrate::migrate(&mut connection, access)?;
+        if access == Access::Write {
+            connection.keep_one_file()?;
+        }
         Ok(there.then_some(Self { connection }))
     }
 
@@ -163,21 +166,15 @@ impl HistoryStore {
     /// Where there is none, or more than one.
     pub fn find(&mut self, text: &str, filter: &Filter) -> Result<Run, HistoryError> {
         let (runs, _) = self.runs(filter)?;
-        let mut matching: Vec<Run> = runs
-            .into_iter()
-            .filter(|run| !text.is_empty() && run.id.starts_with(text))
-            .collect();
-        let count = matching.len();
-        match matching.pop() {
-            Some(run) if count == 1 => Ok(run),
-            Some(_) => Err(HistoryError::ManyRuns {
-                text: text.to_owned(),
-                count,
-            }),
-            None => Err(HistoryError::NoRun {
-                text: text.to_owned(),
-            }),
-        }
+        only(text, runs, |run| &run.id)
+    }
+
+    /// As [`Self::find`] among all runs, where nothing else of them has to be readable.
+    ///
+    /// # Errors
+    /// Where there is none, or more than one.
+    pub fn find_identity(&mut self, text: &str) -> Result<String, HistoryError> {
+        only(text, identities(&mut self.connection)?, |id| id)
     }
 
     /// # Errors
@@ -236,6 +233,29 @@ impl HistoryStore {
         }
         Ok(())
     }
+}
+
+/// The only one whose identity starts with `text`.
+fn only<T>(text: &str, all: Vec<T>, id: impl Fn(&T) -> &String) -> Result<T, HistoryError> {
+    let has_start = |item: &T| !text.is_empty() && id(item).starts_with(text);
+    let mut matching: Vec<T> = all.into_iter().filter(has_start).collect();
+    let count = matching.len();
+    let text = text.to_owned();
+    match matching.pop() {
+        Some(item) if count == 1 => Ok(item),
+        Some(_) => Err(HistoryError::ManyRuns { text, count }),
+        None => Err(HistoryError::NoRun { text }),
+    }
+}
+
+/// The identities of all runs, decoding nothing else.
+pub(super) fn identities(connection: &mut Connection) -> Result<Vec<String>, HistoryError> {
+    let action = "read the identities of the runs";
+    let rows = connection.rows(action, "SELECT id FROM tunegate_runs", &[])?;
+    let location = connection.location();
+    rows.iter()
+        .map(|row| Cells { row, location }.text("id"))
+        .collect()
 }
 
 pub(super) fn insert(
@@ -317,8 +337,18 @@ pub(super) fn insert_act(connection: &mut Connection, act: &Act) -> Result<u64, 
 fn run_of(row: &AnyRow, location: &str) -> Result<Run, HistoryError> {
     let cells = Cells { row, location };
     let id = cells.text("id")?;
+    read_run(&cells, &id).map_err(|error| {
+        if let HistoryError::Statement { source, .. } = &error {
+            let problem = source.to_string();
+            return HistoryError::Damaged { id, problem };
+        }
+        error
+    })
+}
+
+fn read_run(cells: &Cells<'_>, id: &str) -> Result<Run, HistoryError> {
     let damaged = |problem| HistoryError::Damaged {
-        id: id.clone(),
+        id: id.to_owned(),
         problem,
     };
     let verdict = cells.text("verdict")?;
@@ -352,7 +382,7 @@ fn run_of(row: &AnyRow, location: &str) -> Result<Run, HistoryError> {
         deviates: cells.whole("deviates")? != 0,
         layer_count: cells.count("layer_count")?,
         levels: levels.0,
-        id: id.clone(),
+        id: id.to_owned(),
     })
 }
 
@@ -367,7 +397,7 @@ impl Cells<'_> {
         HistoryError::Statement {
             action: "read a row",
             location: self.location.to_owned(),
-            source,
+            source: source.into(),
         }
     }
 

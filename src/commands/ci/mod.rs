@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::judged::{self, FORMATS, Format};
 use super::publish::{Publisher, Request, Subject, Target};
 use super::{CommandError, Outcome, check, emit};
-use crate::cli::{CheckArgs, CheckFormat, CiArgs};
+use crate::cli::{CheckArgs, CheckFormat, CiArgs, HistoryArgs};
 use crate::error::ExitStatus;
 use crate::fs;
 use crate::github::GitHubError;
@@ -199,6 +199,22 @@ struct Whole {
     has_page: bool,
 }
 
+/// What the runner says decides here too whose run it is, or an event that is said by hand would count for
+/// the comment alone.
+fn history(args: &CiArgs) -> HistoryArgs {
+    let mut history = args.check.judge.history.clone();
+    history
+        .run
+        .history_event
+        .clone_from(&args.runner.github_event_name);
+    history
+        .run
+        .history_base_ref
+        .clone_from(&args.runner.github_base_ref);
+    history.run.history_sha.clone_from(&args.runner.github_sha);
+    history
+}
+
 fn judge(
     args: &CiArgs,
     event: &Event,
@@ -225,7 +241,9 @@ fn judge(
     fs::check_writable(&path)?;
     let templates = Templates::new(check.judge.rendering.templates.as_deref())?;
     let governing = Governing::choose(args, event, publisher)?;
-    let (mut report, timings, recorder) = check::judge_whole(check, &governing.policy, printer)?;
+    let history = history(args);
+    let (mut report, timings, recorder) =
+        check::judge_whole(check, &history, &governing.policy, printer)?;
     governing.add_findings(&mut report);
     recorder.record(&report, printer);
     let document = judged::publish(

@@ -20,6 +20,15 @@ const DEFAULT_BRANCH: &str = "main";
 #[must_use]
 pub(in crate::commands) struct Recorder(Option<(Location, RunIdentity)>);
 
+/// Refuses a wrong place before the work of a run is done.
+///
+/// # Errors
+/// Where the arguments name a history and no place for one.
+pub(in crate::commands) fn check_place(args: &HistoryArgs) -> Result<(), HistoryError> {
+    let text = args.history.as_deref().filter(|text| !text.is_empty());
+    text.map_or(Ok(()), |text| location(text).map(drop))
+}
+
 /// The runs to judge against, and what records the run afterwards.
 ///
 /// # Errors
@@ -35,7 +44,14 @@ pub(in crate::commands) fn consult(
     };
     let location = location(text)?;
     let identity = identity(&args.run, policy, Timestamp::now());
-    let writes = !args.history_read_only && !is_proposal(&args.run);
+    let writes = !args.history_read_only
+        && match may_record(&args.run) {
+            Ok(()) => true,
+            Err(error) => {
+                printer.info(&error.to_string());
+                false
+            }
+        };
     let access = if writes { Access::Write } else { Access::Read };
     let query = BaselineQuery {
         model: identity.model.clone(),
@@ -100,17 +116,9 @@ impl Recorder {
 
 pub(in crate::commands) fn location(text: &str) -> Result<Location, HistoryError> {
     Location::parse(text).map_err(|problem| HistoryError::Location {
-        text: hide_password(text),
+        text: Location::shown(text),
         problem,
     })
-}
-
-/// What stands before the `@` of an address.
-fn hide_password(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        _ => text.to_owned(),
-    }
 }
 
 /// Whose run it is, by the arguments and what a runner of GitHub Actions says.
@@ -131,12 +139,45 @@ fn given(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
+/// Events of which a run belongs to the branch that the runner names. Of others it is not known what they
+/// run for: `workflow_run` and `issue_comment` name the default branch for any pull request.
+const OF_BRANCH: [&str; 4] = [
+    "push",
+    "schedule",
+    "workflow_dispatch",
+    "repository_dispatch",
+];
+
 /// A change that is not part of its branch yet: its runs are no part of the branch's history.
 fn is_proposal(args: &RunArgs) -> bool {
-    let event = given(args.history_event.as_ref()).unwrap_or_default();
+    let event = event(args);
     let in_queue =
         given(args.history_ref_name.as_ref()).is_some_and(|name| name.starts_with(QUEUE));
     event.starts_with("pull_request") || event == "merge_group" || in_queue
+}
+
+/// Empty outside of a runner.
+fn event(args: &RunArgs) -> &str {
+    given(args.history_event.as_ref()).unwrap_or_default()
+}
+
+/// Whether a run may become a part of its branch's history.
+///
+/// # Errors
+/// Where it may not, and why.
+pub(super) fn may_record(args: &RunArgs) -> Result<(), HistoryError> {
+    let event = event(args);
+    let why = if is_proposal(args) {
+        "is of a change that is not part of its branch yet"
+    } else if event.is_empty() || OF_BRANCH.contains(&event) {
+        return Ok(());
+    } else {
+        "does not tell which branch the run belongs to"
+    };
+    Err(HistoryError::NotOfBranch {
+        event: event.to_owned(),
+        why,
+    })
 }
 
 fn branch(args: &RunArgs) -> String {
@@ -191,8 +232,18 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_wrong_address_is_not_shown() {
-        let error = location("mysql://me:secret@db/x").unwrap_err().to_string();
-        assert!(!error.contains("secret"), "{error}");
+    fn only_events_of_a_branch_itself_are_recorded() {
+        for event in OF_BRANCH.into_iter().chain([""]) {
+            assert!(may_record(&runner(event, "main", "")).is_ok(), "{event}");
+        }
+        for event in [
+            "pull_request",
+            "merge_group",
+            "workflow_run",
+            "issue_comment",
+            "made_up",
+        ] {
+            assert!(may_record(&runner(event, "main", "")).is_err(), "{event}");
+        }
     }
 }

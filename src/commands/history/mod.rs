@@ -18,7 +18,7 @@ use crate::fs;
 use crate::history::{Access, Act, Filter, HistoryError, HistoryStore, Run};
 use crate::term::Printer;
 
-pub(super) use consult::{Recorder, consult};
+pub(super) use consult::{Recorder, check_place, consult};
 
 pub(super) fn run(args: &HistoryCommandArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     match &args.action {
@@ -61,10 +61,26 @@ fn filter(args: &SelectArgs) -> Filter {
     }
 }
 
-/// The newest run that matches.
-fn newest(store: &mut HistoryStore, filter: &Filter) -> Result<Run, HistoryError> {
+/// The newest run that matches, where all are of one model and branch.
+fn newest(store: &mut HistoryStore, filter: &Filter) -> Result<Run, CommandError> {
     let (mut runs, _) = store.runs(filter)?;
-    runs.pop().ok_or(HistoryError::Empty)
+    let newest = runs.pop().ok_or(HistoryError::Empty)?;
+    let other = runs
+        .iter()
+        .find(|run| run.model != newest.model || run.branch != newest.branch);
+    if let Some(other) = other {
+        let name = |run: &Run| {
+            let (model, branch) = (render::plain(&run.model), render::plain(&run.branch));
+            format!("`{model}`, branch `{branch}`")
+        };
+        let (newest, other) = (name(&newest), name(other));
+        return Err(CommandError::HistoryArgument {
+            problem: format!(
+                "`--last` needs `--model` and `--branch`, since the history holds runs of {newest}, and of {other}"
+            ),
+        });
+    }
+    Ok(newest)
 }
 
 fn accept(args: &AcceptArgs) -> Result<Outcome, CommandError> {
@@ -78,7 +94,7 @@ fn accept(args: &AcceptArgs) -> Result<Outcome, CommandError> {
     store.act(&act)?;
     Ok(Outcome::document(format!(
         "run {} of {} is the reference of {}, branch {}, from now on: later runs are judged against it and those after it\n",
-        run.id,
+        render::plain(&run.id),
         run.recorded,
         render::plain(&run.model),
         render::plain(&run.branch),

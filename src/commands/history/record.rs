@@ -32,6 +32,7 @@ struct Done {
 }
 
 pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+    consult::may_record(&args.run)?;
     let policy = args.judge.then(|| Policy::load(&args.policy)).transpose()?;
     // All are read before one is recorded.
     let reports = args
@@ -176,7 +177,11 @@ fn document(done: &[Done], format: HistoryFormat) -> String {
         };
         let run = &done.run;
         let verdict = run.verdict.as_str();
-        format!("{} {known}: {verdict}: {}\n", run.id, plain(&run.reason))
+        format!(
+            "{} {known}: {verdict}: {}\n",
+            plain(&run.id),
+            plain(&run.reason)
+        )
     });
     lines.collect()
 }

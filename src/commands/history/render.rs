@@ -107,7 +107,7 @@ pub(super) fn details(run: &Run, acts: &[Act]) -> String {
     };
     let commit = run.commit.as_deref().unwrap_or("-");
     let facts = [
-        ("run", run.id.clone()),
+        ("run", plain(&run.id)),
         ("time", run.recorded.to_string()),
         ("model", plain(&run.model)),
         ("branch", plain(&run.branch)),

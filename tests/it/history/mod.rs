@@ -7,6 +7,7 @@ mod branch;
 mod exchange;
 mod faults;
 mod formats;
+mod refusals;
 mod runs;
 mod schema;
 mod year;

@@ -132,42 +132,44 @@ fn a_run_is_found_by_the_start_of_its_identity_alone() {
 }
 
 #[test]
-fn old_runs_are_forgotten_but_for_the_last_accepted_one() {
+fn old_runs_are_forgotten_but_for_those_that_set_the_limits() {
     on_each_store("forgotten", |store| {
-        let mut ids = Vec::new();
-        for day in 1..=6 {
-            ids.push(store.record(day, &nights().report(day, &quiet())));
-        }
+        let paths: Vec<String> = (1..=45)
+            .map(|night| {
+                let report = nights().report(night, &quiet());
+                store.write_report(&format!("{night}.json"), &report)
+            })
+            .collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let first = ["--time", &time(1)];
+        store
+            .run("record", &[&paths[..], &first].concat())
+            .expect_code(0);
+        store.record(20, &nights().report(46, &quiet()));
+        let ids = || -> Vec<String> {
+            let runs = store.runs();
+            let ids = runs.iter().map(|run| run["id"].as_str().unwrap());
+            ids.map(str::to_owned).collect()
+        };
+        let all = ids();
         let by = ["--by", "ana", "--reason", "start"];
         store
-            .run("accept", &[&[ids[1].as_str()][..], &by].concat())
+            .run("accept", &[&[all[1].as_str()][..], &by].concat())
             .expect_code(0);
         let before = store.export();
         let dry = store
             .run("prune", &["--keep", "2", "--dry-run"])
             .expect_code(0);
-        assert!(
-            dry.stdout.contains("3 of 6 runs would be forgotten"),
-            "{}",
-            dry.stdout
-        );
+        let said = dry.stdout;
+        assert!(said.contains("4 of 46 runs would be forgotten"), "{said}");
         assert_eq!(store.export(), before);
+        // The accepted run and the 39 after it set the limits; the newest two were asked for.
         store.run("prune", &["--keep", "2"]).expect_code(0);
-        let left: Vec<String> = store
-            .runs()
-            .iter()
-            .map(|run| run["id"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(left, [&ids[1], &ids[4], &ids[5]].map(String::clone));
-        let ran = store
-            .run("prune", &["--before", "2026-03-06"])
-            .expect_code(0);
-        assert!(
-            ran.stdout.contains("1 of 3 runs forgotten"),
-            "{}",
-            ran.stdout
-        );
-        assert_eq!(store.runs().len(), 2);
+        assert_eq!(ids(), [&all[1..41], &all[44..]].concat());
+        let ran = store.run("prune", &["--before", "2026-03-06"]);
+        let said = ran.expect_code(0).stdout;
+        assert!(said.contains("1 of 42 runs forgotten"), "{said}");
+        assert_eq!(ids(), [&all[1..41], &all[45..]].concat());
         store.run("prune", &[]).expect_code(2);
     });
 }
@@ -262,4 +264,28 @@ fn a_baseline_that_is_required_fills_itself_and_again_after_it_was_accepted() {
         assert_eq!(codes, [3, 3, 0, 0, 3, 0]);
         assert!(store.runs().iter().all(|run| run["standing"] != "open"));
     });
+}
+
+/// Wrong addresses with a password in each place that one may stand in.
+const SECRETS: [&str; 5] = [
+    "postgres://gate:hunter2/nights",
+    "postgres://gate@db:port/x?password=hunter2",
+    "mysql://h/db?password=hunter2",
+    "postgres:/gate:hunter2@db/n",
+    "host=db password=hunter2",
+];
+
+#[test]
+fn a_wrong_place_is_refused_before_anything_is_measured_and_shows_no_password() {
+    for place in SECRETS.into_iter().chain([":memory:"]) {
+        let shown = run(&["history", "show", "--history", place]).expect_code(2);
+        // There is no such checkpoint: what is named first was looked at first.
+        let args = ["--base", "none", "--tuned", "none", "--history", place];
+        let check = run(&[&["check"][..], &args].concat()).expect_code(2);
+        for ran in [&shown, &check] {
+            let said = &ran.stderr;
+            assert!(said.contains("as a place for a history"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
 }

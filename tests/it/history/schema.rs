@@ -97,13 +97,25 @@ fn a_newer_schema_is_refused_and_not_touched() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_never_written_to() {
+fn a_file_that_is_not_ours_is_never_written_to() {
     let garbage = Store::file();
     garbage.write("nights.db", "this is no database, and longer than its header of a hundred bytes would be if it were one.....");
     let foreign = Store::file();
     sql::run(&foreign.sql_url, &["CREATE TABLE theirs (a INTEGER)"]);
     let report = garbage.write_report("report.json", &nights().report(1, &quiet()));
-    for (store, said) in [(&garbage, "not a database"), (&foreign, "another program")] {
+    // A write-ahead log is a setting that lies in the file.
+    let (logged, newer) = (Store::file(), Store::file());
+    let log = "PRAGMA journal_mode = WAL";
+    sql::run(&logged.sql_url, &[log, "CREATE TABLE theirs (a INTEGER)"]);
+    newer.record(1, &nights().report(1, &quiet()));
+    let later = "INSERT INTO tunegate_schema (version) VALUES (99)";
+    sql::run(&newer.sql_url, &[log, later]);
+    for (store, said) in [
+        (&garbage, "not a database"),
+        (&foreign, "another program"),
+        (&logged, "another program"),
+        (&newer, "newer version"),
+    ] {
         let before = tunegate::fs::read(&store.path("nights.db")).unwrap();
         let ran = store.run("record", &[&report]).expect_code(2);
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
