@@ -7,7 +7,7 @@ use crate::support::cmd::{Pair, Ran, tunegate};
 use crate::support::dtype::Dtype;
 use crate::support::random::Random;
 use crate::support::spectrum::Spectrum;
-use crate::support::tiny::{QUERY, TinyCheckpoint, narrow};
+use crate::support::tiny::{DOWN, KEY, QUERY, TinyCheckpoint, narrow};
 
 fn scan(checkpoint: &TinyCheckpoint, args: &[&str]) -> Value {
     let pair = Pair::new(checkpoint, &TinyCheckpoint::new(0).vector("unused", 4));
@@ -115,4 +115,38 @@ fn threads_of_the_linear_algebra_change_no_byte() {
         Ran::of(&mut command).expect_code(0).stdout
     };
     assert_eq!(with("1"), with("2"));
+}
+
+/// Takes one direction out of what the matrix writes, as edits that remove a behaviour do.
+fn without_a_direction(checkpoint: TinyCheckpoint, name: &str) -> TinyCheckpoint {
+    let [rows, cols] = checkpoint.tensors[name].shape[..] else {
+        panic!("{name} is no matrix");
+    };
+    let mut random = Random::new(11);
+    let direction = random.gaussians(rows);
+    let square: f64 = direction.iter().map(|value| value * value).sum();
+    checkpoint.edit(name, |values| {
+        for col in 0..cols {
+            let products =
+                (0..rows).map(|row| direction[row] * f64::from(values[row * cols + col]));
+            let along = products.sum::<f64>() / square;
+            for row in 0..rows {
+                values[row * cols + col] -= narrow(along * direction[row]);
+            }
+        }
+    })
+}
+
+#[test]
+fn one_direction_taken_out_of_three_matrices_is_an_edit_and_of_two_is_not() {
+    let base = TinyCheckpoint::model().dtype(Dtype::Bf16);
+    let sound = TinyCheckpoint::model().tuned(0.01);
+    let two = without_a_direction(without_a_direction(sound, QUERY), KEY).dtype(Dtype::Bf16);
+    let three = without_a_direction(two.clone(), DOWN);
+    Pair::new(&base, &two)
+        .judged_by("sft")
+        .lacks("rank-one-edit");
+    let judged = Pair::new(&base, &three).judged_by("sft");
+    let edited = [DOWN, KEY, QUERY].map(|name| (Some(name), "warn"));
+    judged.has("rank-one-edit", &edited);
 }
