@@ -160,16 +160,7 @@ impl HistoryStore {
             .collect()
     }
 
-    /// The run whose identity starts with `text`.
-    ///
-    /// # Errors
-    /// Where there is none, or more than one.
-    pub fn find(&mut self, text: &str, filter: &Filter) -> Result<Run, HistoryError> {
-        let (runs, _) = self.runs(filter)?;
-        only(text, runs, |run| &run.id)
-    }
-
-    /// As [`Self::find`] among all runs, where nothing else of them has to be readable.
+    /// As [`find`] among all runs, where nothing else of them has to be readable.
     ///
     /// # Errors
     /// Where there is none, or more than one.
@@ -233,6 +224,14 @@ impl HistoryStore {
         }
         Ok(())
     }
+}
+
+/// The run whose identity starts with `text`.
+///
+/// # Errors
+/// Where there is none, or more than one.
+pub fn find(text: &str, runs: Vec<Run>) -> Result<Run, HistoryError> {
+    only(text, runs, |run| &run.id)
 }
 
 /// The only one whose identity starts with `text`.

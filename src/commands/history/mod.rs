@@ -15,7 +15,7 @@ use crate::cli::{
     AcceptArgs, ExportArgs, HistoryAction, HistoryCommandArgs, ImportArgs, SelectArgs, StoreArgs,
 };
 use crate::fs;
-use crate::history::{Access, Act, Filter, HistoryError, HistoryStore, Run};
+use crate::history::{Access, Act, Exported, Filter, HistoryError, HistoryStore, Run, find};
 use crate::term::Printer;
 
 pub(super) use consult::{Recorder, check_place, consult};
@@ -87,7 +87,7 @@ fn accept(args: &AcceptArgs) -> Result<Outcome, CommandError> {
     let mut store = changer(&args.store)?;
     let filter = filter(&args.select);
     let run = match &args.run {
-        Some(text) => store.find(text, &filter)?,
+        Some(text) => find(text, store.runs(&filter)?.0)?,
         None => newest(&mut store, &filter)?,
     };
     let act = Act::accept(&run.id, &args.by, &args.reason, Timestamp::now());
@@ -112,9 +112,18 @@ fn export(args: &ExportArgs) -> Result<Outcome, CommandError> {
 fn import(args: &ImportArgs) -> Result<Outcome, CommandError> {
     let mut files = Vec::new();
     for path in &args.files {
-        files.push((path.display().to_string(), fs::read_to_string(path)?));
+        let content = fs::read_to_string(path).map_err(HistoryError::NoExport)?;
+        files.push((path.display().to_string(), content));
     }
-    let imported = writer(&args.store)?.import(&files)?;
+    let exported = Exported::parse(&files)?;
+    // What cannot be imported must not leave an empty store behind.
+    let location = consult::location(&args.store.history)?;
+    let known = match HistoryStore::open(&location, Access::Read)? {
+        Some(mut store) => store.identities()?,
+        None => Vec::new(),
+    };
+    exported.check_acts(known)?;
+    let imported = writer(&args.store)?.import(&exported)?;
     Ok(Outcome::document(format!(
         "{} runs and {} acts imported, {} known already\n",
         imported.runs, imported.acts, imported.known

@@ -16,7 +16,7 @@ use crate::commands::{CommandError, Outcome, judged};
 use crate::compare::Baseline;
 use crate::error::ExitStatus;
 use crate::fs;
-use crate::history::{BaselineQuery, HistoryStore, Recorded, Run, RunIdentity};
+use crate::history::{BaselineQuery, HistoryError, HistoryStore, Recorded, Run, RunIdentity};
 use crate::policy::Policy;
 use crate::report::{PolicyIdentity, Report};
 use crate::term::Printer;
@@ -33,7 +33,10 @@ struct Done {
 
 pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     consult::may_record(&args.run)?;
-    let policy = args.judge.then(|| Policy::load(&args.policy)).transpose()?;
+    let policy = args
+        .judge
+        .then(|| Policy::load(&args.policy.policy))
+        .transpose()?;
     // All are read before one is recorded.
     let reports = args
         .reports
@@ -67,13 +70,13 @@ pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, Comma
         });
     }
     Ok(Outcome {
-        document: document(&done, args.format),
+        document: document(&done, args.output.format),
         status: status(&done, args.judge),
     })
 }
 
 fn read(path: &Path) -> Result<Report, CommandError> {
-    let text = fs::read_to_string(path)?;
+    let text = fs::read_to_string(path).map_err(HistoryError::NoReport)?;
     Report::from_json(&text).map_err(|error| {
         CiError::Report {
             path: path.to_path_buf(),

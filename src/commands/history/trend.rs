@@ -64,7 +64,7 @@ pub(super) fn run(args: &TrendArgs, printer: &Printer) -> Result<Outcome, Comman
         shown.len(),
         own.len()
     );
-    Ok(Outcome::document(match args.format {
+    Ok(Outcome::document(match args.output.format {
         HistoryFormat::Human => human(&title, &lines, printer),
         HistoryFormat::Json => {
             let filter = Filter {
