@@ -305,7 +305,7 @@ pub struct PruneArgs {
     /// limits of a run that is kept
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
-    /// Forget runs from before this day, YYYY-MM-DD
+    /// Forget runs from before this day, YYYY-MM-DD, which begins at midnight UTC
     #[arg(long, value_name = "DATE")]
     pub before: Option<jiff::civil::Date>,
     /// Only say what would be forgotten

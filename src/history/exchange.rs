@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pack::Columns;
 use super::store::{Conflict, identities, insert, insert_act};
-use super::{Act, Filter, HistoryError, HistoryStore, Recorded, Run};
+use super::{Act, Filter, HistoryError, HistoryStore, Run};
 
 /// Of the lines. A reader refuses fields that it does not know, so that a field more is another number.
 const FORMAT: u32 = 1;
@@ -103,7 +103,7 @@ impl HistoryStore {
             for (_, lines) in &exported.0 {
                 for (_, entry) in &lines.runs {
                     let added = insert(connection, entry, Conflict::KeepEarlier)?;
-                    imported.count(added == Recorded::New, |imported| &mut imported.runs);
+                    imported.count(added, |imported| &mut imported.runs);
                 }
             }
             exported.check_acts(identities(connection)?)?;

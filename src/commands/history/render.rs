@@ -61,7 +61,15 @@ pub(super) fn acts(run: &Run, acts: &[Act]) -> Value {
 }
 
 const TITLES: [&str; 9] = [
-    "run", "time", "model", "branch", "verdict", "standing", "update", "alpha", "reason",
+    "run",
+    "time (UTC)",
+    "model",
+    "branch",
+    "verdict",
+    "standing",
+    "update",
+    "alpha",
+    "reason",
 ];
 
 fn cells(run: &Run, acts: &[Act]) -> [String; 9] {

@@ -73,7 +73,15 @@ fn an_event_that_is_said_by_hand_counts_for_the_history_too() {
         store.path("nights.db").exists()
     };
     assert!(!recorded("pull_request"));
-    assert!(recorded("push"));
+    assert!(!recorded("workflow_run"));
+    // The event of the nights that the documentation shows.
+    let docs = include_str!("../../../docs/github.md");
+    let nightly = docs.split("## Nightly retrains").nth(1).unwrap();
+    let nightly = nightly.split("\n## ").next().unwrap();
+    for part in ["on:\n  schedule:\n", "          history: nights.db\n"] {
+        assert!(nightly.contains(part), "{part}");
+    }
+    assert!(recorded("schedule"));
 }
 
 #[test]
