@@ -100,11 +100,13 @@ impl HistoryStore {
     pub fn import(&mut self, exported: &Exported) -> Result<Imported, HistoryError> {
         self.connection.transaction(|connection| {
             let mut imported = Imported::default();
-            for (_, lines) in &exported.0 {
-                for (_, entry) in &lines.runs {
-                    let added = insert(connection, entry, Conflict::KeepEarlier)?;
-                    imported.count(added, |imported| &mut imported.runs);
-                }
+            let runs = exported.0.iter().flat_map(|(_, lines)| &lines.runs);
+            let mut runs: Vec<&Entry> = runs.map(|(_, entry)| entry).collect();
+            // Two that import the same runs in one order never wait for each other in a circle.
+            runs.sort_by(|left, right| left.run.id.cmp(&right.run.id));
+            for entry in runs {
+                let added = insert(connection, entry, Conflict::KeepEarlier)?;
+                imported.count(added, |imported| &mut imported.runs);
             }
             exported.check_acts(identities(connection)?)?;
             for (_, lines) in &exported.0 {
