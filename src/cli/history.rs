@@ -66,6 +66,25 @@ pub struct StoreArgs {
     pub history: String,
 }
 
+/// The policy of what is judged anew.
+#[derive(Debug, Args)]
+pub struct PolicyArgs {
+    /// Policy that judges, or by which one more run would be judged
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        env = "TUNEGATE_POLICY",
+        default_value = "default"
+    )]
+    pub policy: String,
+}
+
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
+    pub format: HistoryFormat,
+}
+
 /// Which runs are meant.
 #[derive(Debug, Args)]
 pub struct SelectArgs {
@@ -109,19 +128,13 @@ pub struct RecordArgs {
     /// Judge each anew, by --policy and the runs before it; the exit code is that of the worst
     #[arg(long)]
     pub judge: bool,
-    /// Policy of --judge
-    #[arg(
-        long,
-        value_name = "NAME|FILE",
-        env = "TUNEGATE_POLICY",
-        default_value = "default"
-    )]
-    pub policy: String,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
     /// Time of the run, RFC 3339; of several reports, that of the first, the others a second apart
     #[arg(long, value_name = "TIME")]
     pub time: Option<jiff::Timestamp>,
-    #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
-    pub format: HistoryFormat,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -143,8 +156,8 @@ pub struct ShowArgs {
     /// Show the newest N runs
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub last: usize,
-    #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
-    pub format: HistoryFormat,
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// Also write the newest run of each model and branch: openmetrics=FILE
     #[arg(long, value_name = "FORMAT=PATH")]
     pub emit: Vec<String>,
@@ -201,26 +214,22 @@ pub struct TrendArgs {
     /// Draw the newest N runs
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub last: usize,
-    #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
-    pub format: HistoryFormat,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct BisectArgs {
-    /// Checkpoints in their order, each judged against --base; default: recorded runs of --history
-    #[arg(value_name = "REF", requires = "base")]
+    /// Checkpoints in their order, each judged against their base; default: recorded runs of --history
+    #[arg(value_name = "REF")]
     pub references: Vec<String>,
-    /// Base of the checkpoints
+    /// Base of the checkpoints; default: the one that the policy pins
     #[arg(long, value_name = "REF", requires = "references")]
     pub base: Option<String>,
-    /// Policy that judges the checkpoints
-    #[arg(
-        long,
-        value_name = "NAME|FILE",
-        env = "TUNEGATE_POLICY",
-        default_value = "default"
-    )]
-    pub policy: String,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
     /// SQLite file, or postgres://...
     #[arg(
         long,
@@ -237,6 +246,19 @@ pub struct BisectArgs {
     /// Over the matrices of this role; default: all of the body
     #[arg(long, value_name = "ROLE", requires = "metric")]
     pub role: Option<String>,
+    #[command(flatten)]
+    pub bounds: BoundArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub work: WorkArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// Where a number is bad.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct BoundArgs {
     #[arg(
         long,
         value_name = "NUMBER",
@@ -251,12 +273,6 @@ pub struct BisectArgs {
         allow_negative_numbers = true
     )]
     pub below: Option<f64>,
-    #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
-    pub format: HistoryFormat,
-    #[command(flatten)]
-    pub work: WorkArgs,
-    #[command(flatten)]
-    pub remote: RemoteArgs,
 }
 
 #[derive(Debug, Args)]
@@ -289,7 +305,7 @@ pub struct PruneArgs {
     /// limits of a run that is kept
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
-    /// Forget runs from before this day, YYYY-MM-DD
+    /// Forget runs from before this day, YYYY-MM-DD, which begins at midnight UTC
     #[arg(long, value_name = "DATE")]
     pub before: Option<jiff::civil::Date>,
     /// Only say what would be forgotten

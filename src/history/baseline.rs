@@ -1,5 +1,6 @@
 //! The runs that a run may be judged against.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -25,6 +26,9 @@ pub struct BaselineQuery {
     pub before: Timestamp,
 }
 
+/// Why runs are left out that a clock may have put there.
+pub const LATER: &str = "recorded at a later time than this run";
+
 /// Why a run is not part of a baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
@@ -34,6 +38,7 @@ enum Reason {
     SameCheckpoint,
     BeforeReference,
     TooMany,
+    Later,
 }
 
 impl Reason {
@@ -45,6 +50,16 @@ impl Reason {
             Self::SameCheckpoint => "the same checkpoint as another run",
             Self::BeforeReference => "older than the newest 40 before the reference",
             Self::TooMany => "between the first 40 and the newest 360",
+            Self::Later => LATER,
+        }
+    }
+}
+
+impl Reason {
+    fn of(self, runs: usize) -> LeftOut {
+        LeftOut {
+            runs,
+            reason: self.as_str().to_owned(),
         }
     }
 }
@@ -68,9 +83,58 @@ impl HistoryStore {
             since: None,
         };
         let (mut runs, acts) = self.runs(&filter)?;
+        let all = runs.len();
         runs.retain(|run| run.recorded < query.before);
-        let source = source(self.location(), query);
-        let (kept, left_out) = choose(runs, &acts, comparison);
+        let later = all - runs.len();
+        let estimator = super::run::estimator_digest(&comparison.estimator);
+        let judged = Judged {
+            base: &comparison.base.digest,
+            tuned: Some(&comparison.tuned.digest),
+            estimator: &estimator,
+        };
+        let (kept, mut left_out) = choose(runs, &acts, judged);
+        left_out.extend((later > 0).then(|| Reason::Later.of(later)));
+        Ok(BaselineRuns {
+            source: source(self.location(), query),
+            runs: self.with_layers(kept)?,
+            left_out,
+        })
+    }
+
+    /// What one more run like `last`, on its base and measured as it was, would be judged against: of
+    /// `runs`, which are those of its model and branch.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn baseline_after(
+        &mut self,
+        last: &Run,
+        runs: Vec<Run>,
+        acts: &[Act],
+    ) -> Result<BaselineRuns, HistoryError> {
+        let query = BaselineQuery {
+            model: last.model.clone(),
+            branch: last.branch.clone(),
+            before: last.recorded,
+        };
+        let judged = Judged {
+            base: &last.base.digest,
+            tuned: None,
+            estimator: &last.estimator,
+        };
+        let (kept, left_out) = choose(runs, acts, judged);
+        Ok(BaselineRuns {
+            source: source(self.location(), &query),
+            runs: self.with_layers(kept)?,
+            left_out,
+        })
+    }
+
+    /// Runs that count, the first ones since the reference with their layers.
+    fn with_layers(
+        &mut self,
+        kept: Vec<(Run, Standing)>,
+    ) -> Result<Vec<BaselineRun>, HistoryError> {
         let with_layers = reference(&kept)..reference(&kept) + LAYER_WINDOW;
         let mut baseline = Vec::new();
         for (index, (run, standing)) in kept.into_iter().enumerate() {
@@ -89,11 +153,7 @@ impl HistoryStore {
                 layers,
             });
         }
-        Ok(BaselineRuns {
-            source,
-            runs: baseline,
-            left_out,
-        })
+        Ok(baseline)
     }
 }
 
@@ -113,61 +173,78 @@ fn source(location: &str, query: &BaselineQuery) -> String {
 
 /// Index of the run that the others are judged against: the last one that somebody accepted, or the
 /// first.
-fn reference(runs: &[(Run, Standing)]) -> usize {
-    let accepted = |(_, standing): &(Run, Standing)| *standing == Standing::Anchor;
+fn reference<R>(runs: &[(R, Standing)]) -> usize {
+    let accepted = |(_, standing): &(R, Standing)| *standing == Standing::Anchor;
     runs.iter().rposition(accepted).unwrap_or(0)
+}
+
+/// Takes out all runs of a checkpoint but one, and tells how many these were. From the reference on the
+/// first one stays, so that a checkpoint that is judged once more does not leave the runs that set the
+/// limits; before it the last one. What somebody accepted always stays.
+fn once_each<R: Borrow<Run>>(runs: &mut Vec<(R, Standing)>) -> usize {
+    let first = reference(runs);
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut repeated = BTreeSet::new();
+    for index in (first..runs.len()).chain((0..first).rev()) {
+        let (run, standing) = &runs[index];
+        if !seen.insert(&run.borrow().tuned.digest) && *standing != Standing::Anchor {
+            repeated.insert(index);
+        }
+    }
+    let mut index = 0..;
+    runs.retain(|_| index.next().is_none_or(|index| !repeated.contains(&index)));
+    repeated.len()
 }
 
 /// The identities of the runs that set the limits, of each model and branch, on each base and with each
 /// setting of the estimators: the runs of [`HistoryStore::baseline`] whose layers are read.
 pub fn setting_limits<'a>(runs: &'a [Run], acts: &[Act]) -> BTreeSet<&'a str> {
     let mut lines: BTreeMap<[&str; 4], Vec<(&Run, Standing)>> = BTreeMap::new();
-    // As in `choose`: of several runs of one checkpoint the last counts.
-    for run in runs.iter().rev() {
+    for run in runs {
         let standing = standing(run, acts);
         let line = [&run.model, &run.branch, &run.base.digest, &run.estimator];
         let line = lines.entry(line.map(String::as_str)).or_default();
-        let known = line
-            .iter()
-            .any(|(other, _)| other.tuned.digest == run.tuned.digest);
-        if standing == Standing::Anchor || (standing == Standing::Accepted && !known) {
+        if standing != Standing::Open {
             line.push((run, standing));
         }
     }
     let mut setting = BTreeSet::new();
     for mut line in lines.into_values() {
-        line.reverse();
-        let is_anchor = |(_, standing): &(&Run, Standing)| *standing == Standing::Anchor;
-        let first = line.iter().rposition(is_anchor).unwrap_or(0);
+        once_each(&mut line);
+        let first = reference(&line);
         let window = line.into_iter().skip(first).take(LAYER_WINDOW);
         setting.extend(window.map(|(run, _)| run.id.as_str()));
     }
     setting
 }
 
+/// The run that a baseline is for.
+#[derive(Debug, Clone, Copy)]
+struct Judged<'a> {
+    base: &'a str,
+    /// `None`: a run that is still to come.
+    tuned: Option<&'a str>,
+    estimator: &'a str,
+}
+
 /// The runs that count, oldest first, and how many do not, by reason.
 fn choose(
     runs: Vec<Run>,
     acts: &[Act],
-    comparison: &Comparison,
+    judged: Judged<'_>,
 ) -> (Vec<(Run, Standing)>, Vec<LeftOut>) {
-    let estimator = super::run::estimator_digest(&comparison.estimator);
     let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
     let mut kept: Vec<(Run, Standing)> = Vec::new();
-    // Newest first, so that of several runs of one checkpoint the last counts.
-    for run in runs.into_iter().rev() {
+    for run in runs {
         let standing = standing(&run, acts);
-        let is_anchor = standing == Standing::Anchor;
-        let digest = &run.tuned.digest;
-        let known = kept.iter().any(|(other, _)| other.tuned.digest == *digest);
-        let at_hand = comparison.tuned.digest == *digest;
+        let at_hand = judged.tuned == Some(run.tuned.digest.as_str());
         let reason = if standing == Standing::Open {
             Some(Reason::Open)
-        } else if run.estimator != estimator {
+        } else if run.estimator != judged.estimator {
             Some(Reason::OtherEstimator)
-        } else if run.base.digest != comparison.base.digest {
+        } else if run.base.digest != judged.base {
             Some(Reason::OtherBase)
-        } else if (known || at_hand) && !is_anchor {
+        } else if at_hand && standing != Standing::Anchor {
             Some(Reason::SameCheckpoint)
         } else {
             None
@@ -177,7 +254,10 @@ fn choose(
             None => kept.push((run, standing)),
         }
     }
-    kept.reverse();
+    match once_each(&mut kept) {
+        0 => {}
+        repeated => *counts.entry(Reason::SameCheckpoint).or_default() += repeated,
+    }
     let older = reference(&kept).saturating_sub(BEFORE_REFERENCE);
     if older > 0 {
         kept.drain(..older);
@@ -189,33 +269,23 @@ fn choose(
         kept.drain(first + LAYER_WINDOW..first + LAYER_WINDOW + excess);
         counts.insert(Reason::TooMany, excess);
     }
-    let left_out = counts.into_iter().map(|(reason, runs)| LeftOut {
-        runs,
-        reason: reason.as_str().to_owned(),
-    });
+    let left_out = counts.into_iter().map(|(reason, runs)| reason.of(runs));
     (kept, left_out.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{CheckpointIdentity, Coverage, Levels};
+    use crate::compare::Levels;
     use crate::history::run::{CheckpointKey, PolicyKey, estimator_digest};
     use crate::verdict::Verdict;
 
-    fn comparison() -> Comparison {
-        let identity = |digest: &str| CheckpointIdentity {
-            reference: digest.to_owned(),
-            revision: None,
-            digest: digest.to_owned(),
-        };
-        Comparison {
-            base: identity("base"),
-            tuned: identity("tonight"),
-            layers: Vec::new(),
-            facts: Vec::new(),
-            coverage: Coverage::default(),
-            estimator: BTreeMap::new(),
+    /// A run that is still to come, measured as `night` is.
+    fn tonight(estimator: &str) -> Judged<'_> {
+        Judged {
+            base: "base",
+            tuned: Some("tonight"),
+            estimator,
         }
     }
 
@@ -251,7 +321,7 @@ mod tests {
     #[test]
     fn many_runs_lose_the_middle_and_never_those_that_set_the_limits() {
         let runs: Vec<Run> = (0..500).map(night).collect();
-        let (kept, left_out) = choose(runs, &[], &comparison());
+        let (kept, left_out) = choose(runs, &[], tonight(&night(0).estimator));
         assert_eq!(kept.len(), LONGEST);
         let ids: Vec<&str> = kept.iter().map(|(run, _)| run.id.as_str()).collect();
         let id = |number: i64| night(number).id;
@@ -272,9 +342,9 @@ mod tests {
             by: "somebody".to_owned(),
             reason: "a new recipe".to_owned(),
         });
-        let (kept, _) = choose(runs.clone(), &acts, &comparison());
+        let (kept, _) = choose(runs.clone(), &acts, tonight(&night(0).estimator));
         assert_eq!(kept[reference(&kept)].0.id, night(50).id);
-        let (kept, _) = choose(runs, &[], &comparison());
+        let (kept, _) = choose(runs, &[], tonight(&night(0).estimator));
         assert_eq!(reference(&kept), 0);
     }
 
@@ -288,7 +358,7 @@ mod tests {
             by: "somebody".to_owned(),
             reason: "a new recipe".to_owned(),
         }];
-        let (kept, left_out) = choose(runs, &accepted, &comparison());
+        let (kept, left_out) = choose(runs, &accepted, tonight(&night(0).estimator));
         assert_eq!(kept.len(), BEFORE_REFERENCE + LONGEST);
         assert_eq!(kept[0].0.id, night(960).id);
         assert_eq!(reference(&kept), BEFORE_REFERENCE);
@@ -297,11 +367,34 @@ mod tests {
     }
 
     #[test]
+    fn a_checkpoint_that_is_judged_once_more_stays_where_it_was() {
+        let mut runs: Vec<Run> = (0..60).map(night).collect();
+        runs[55].tuned.digest = night(0).tuned.digest;
+        let (kept, left_out) = choose(runs.clone(), &[], tonight(&night(0).estimator));
+        assert_eq!(kept[0].0.id, night(0).id);
+        assert_eq!((kept.len(), left_out[0].runs), (59, 1));
+        assert!(setting_limits(&runs, &[]).contains(night(0).id.as_str()));
+        // From a reference on it is one of the new recipe's runs, wherever else it was.
+        let accepted = [Act {
+            acted: Timestamp::from_second(86_400 * 60).unwrap(),
+            id: "act".to_owned(),
+            run: night(50).id,
+            by: "somebody".to_owned(),
+            reason: "a new recipe".to_owned(),
+        }];
+        let (kept, _) = choose(runs.clone(), &accepted, tonight(&night(0).estimator));
+        let ids: Vec<&str> = kept.iter().map(|(run, _)| run.id.as_str()).collect();
+        assert!(!ids.contains(&night(0).id.as_str()));
+        assert!(ids[reference(&kept)..].contains(&night(55).id.as_str()));
+        assert!(setting_limits(&runs, &accepted).contains(night(55).id.as_str()));
+    }
+
+    #[test]
     fn the_runs_that_set_the_limits_are_those_whose_layers_are_read() {
         let mut runs: Vec<Run> = (0..60).map(night).collect();
         runs[3].verdict = Verdict::Fail;
         runs[9].tuned.digest = night(5).tuned.digest;
-        let (kept, _) = choose(runs.clone(), &[], &comparison());
+        let (kept, _) = choose(runs.clone(), &[], tonight(&night(0).estimator));
         let read: BTreeSet<&str> = kept[..LAYER_WINDOW]
             .iter()
             .map(|(run, _)| run.id.as_str())

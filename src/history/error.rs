@@ -1,6 +1,7 @@
 //! Why a history cannot be used.
 
 use super::SCHEMA;
+use crate::fs::FsError;
 
 /// What the driver said. Its errors tell their own causes, which would be printed a second time.
 #[derive(Debug)]
@@ -59,6 +60,10 @@ pub enum HistoryError {
     NotOfBranch { event: String, why: &'static str },
     #[error("the history holds no run that matches")]
     Empty,
+    #[error(transparent)]
+    NoReport(FsError),
+    #[error(transparent)]
+    NoExport(FsError),
     #[error("line {line} of `{file}` is no line of a history: {problem}")]
     Line {
         file: String,
@@ -75,7 +80,14 @@ impl HistoryError {
             Self::NewerSchema { .. } => "use the newer version; nothing was written",
             Self::Foreign { .. } => "name a file that does not exist yet",
             Self::Missing { .. } => {
-                "record a run first: `check --history STORE`, or `history record`"
+                "see that the path is right; `check --history STORE` and `history record` make it with its first run"
+            }
+            Self::NoReport(_) => {
+                "pass reports that `check --format json` or `--emit json=FILE` wrote"
+            }
+            Self::NoExport(_) => "pass files that `history export` wrote",
+            Self::Empty => {
+                "`history show` without `--model` and `--branch` lists all runs; `check --history STORE` records one"
             }
             Self::NoRun { .. } | Self::ManyRuns { .. } => "`history show` lists the runs",
             Self::Line { .. } => "nothing was imported; pass files that `history export` wrote",
@@ -92,7 +104,7 @@ impl HistoryError {
                 "record the runs of `push`, `schedule`, `workflow_dispatch` or `repository_dispatch`; \
                  `check --history` judges any run against the history"
             }
-            Self::Runtime(_) | Self::TimedOut { .. } | Self::Empty => return None,
+            Self::Runtime(_) | Self::TimedOut { .. } => return None,
         })
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pack::Columns;
 use super::store::{Conflict, identities, insert, insert_act};
-use super::{Act, Filter, HistoryError, HistoryStore, Recorded, Run};
+use super::{Act, Filter, HistoryError, HistoryStore, Run};
 
 /// Of the lines. A reader refuses fields that it does not know, so that a field more is another number.
 const FORMAT: u32 = 1;
@@ -49,7 +49,10 @@ pub struct Imported {
     pub known: usize,
 }
 
-/// The lines of a file, each checked by itself.
+/// Files of lines that were read and checked, each line by itself.
+#[derive(Debug)]
+pub struct Exported(Vec<(String, Lines)>);
+
 #[derive(Debug, Default)]
 struct Lines {
     /// With the number of the line.
@@ -93,33 +96,68 @@ impl HistoryStore {
     /// Of two forms of one run the earlier stays, so that the order of imports does not matter.
     ///
     /// # Errors
-    /// Where a line is no run and no act, or the store cannot be written.
-    pub fn import(&mut self, files: &[(String, String)]) -> Result<Imported, HistoryError> {
-        let mut read = Vec::new();
-        for (file, content) in files {
-            read.push((file.as_str(), parse(file, content)?));
-        }
+    /// Where an act is of a run that is not there, or the store cannot be written.
+    pub fn import(&mut self, exported: &Exported) -> Result<Imported, HistoryError> {
         self.connection.transaction(|connection| {
             let mut imported = Imported::default();
-            for (_, lines) in &read {
-                for (_, entry) in &lines.runs {
-                    let added = insert(connection, entry, Conflict::KeepEarlier)?;
-                    imported.count(added == Recorded::New, |imported| &mut imported.runs);
-                }
+            let runs = exported.0.iter().flat_map(|(_, lines)| &lines.runs);
+            let mut runs: Vec<&Entry> = runs.map(|(_, entry)| entry).collect();
+            // Two that import the same runs in one order never wait for each other in a circle.
+            runs.sort_by(|left, right| left.run.id.cmp(&right.run.id));
+            for entry in runs {
+                let added = insert(connection, entry, Conflict::KeepEarlier)?;
+                imported.count(added, |imported| &mut imported.runs);
             }
-            let known: BTreeSet<String> = identities(connection)?.into_iter().collect();
-            for (file, lines) in &read {
-                for (line, act) in &lines.acts {
-                    if !known.contains(&act.run) {
-                        let problem = format!("it accepts run `{}`, which is not there", act.run);
-                        return Err(wrong(file, *line, problem));
-                    }
+            exported.check_acts(identities(connection)?)?;
+            for (_, lines) in &exported.0 {
+                for (_, act) in &lines.acts {
                     let added = insert_act(connection, act)? > 0;
                     imported.count(added, |imported| &mut imported.acts);
                 }
             }
             Ok(imported)
         })
+    }
+
+    /// The identities of all runs, for [`Exported::check_acts`].
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn identities(&mut self) -> Result<Vec<String>, HistoryError> {
+        identities(&mut self.connection)
+    }
+}
+
+impl Exported {
+    /// Reads files, each a name and its content.
+    ///
+    /// # Errors
+    /// Where a line is no run and no act.
+    pub fn parse(files: &[(String, String)]) -> Result<Self, HistoryError> {
+        let read = files
+            .iter()
+            .map(|(file, content)| Ok((file.clone(), parse(file, content)?)));
+        read.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether every act is of a run that the files hold or `known` names: a store is not made for
+    /// lines that it cannot take.
+    ///
+    /// # Errors
+    /// Where one is not, with its line.
+    pub fn check_acts(&self, known: Vec<String>) -> Result<(), HistoryError> {
+        let mut known: BTreeSet<String> = known.into_iter().collect();
+        let runs = self.0.iter().flat_map(|(_, lines)| &lines.runs);
+        known.extend(runs.map(|(_, entry)| entry.run.id.clone()));
+        for (file, lines) in &self.0 {
+            for (line, act) in &lines.acts {
+                if !known.contains(&act.run) {
+                    let problem = format!("it accepts run `{}`, which is not there", act.run);
+                    return Err(wrong(file, *line, problem));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -151,6 +189,8 @@ fn wrong(file: &str, line: usize, problem: String) -> HistoryError {
 fn parse(file: &str, content: &str) -> Result<Lines, HistoryError> {
     let mut lines = Lines::default();
     for (index, text) in content.lines().enumerate() {
+        // Editors on Windows put a mark in front of a file, and joined files have it in between.
+        let text = text.trim_start_matches('\u{feff}');
         if text.trim().is_empty() {
             continue;
         }

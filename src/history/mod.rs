@@ -29,13 +29,13 @@ mod pack;
 mod run;
 mod store;
 
-pub use baseline::{BaselineQuery, setting_limits};
+pub use baseline::{BaselineQuery, LATER, setting_limits};
 pub use connection::Access;
 pub use error::HistoryError;
-pub use exchange::Imported;
+pub use exchange::{Exported, Imported};
 pub use location::Location;
 pub use run::{Act, CheckpointKey, PolicyKey, Run, RunIdentity, Standing, standing};
-pub use store::{Filter, HistoryStore, Recorded};
+pub use store::{Filter, HistoryStore, Kept, Recorded, find};
 
 /// Schema that this program writes: the number of its last migration.
 pub const SCHEMA: i64 = migrate::NEWEST;

@@ -42,8 +42,23 @@ const INSERT_ACT: &str = "INSERT INTO tunegate_acts (id, run, kind, who, reason,
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     New,
-    /// Nothing was changed.
-    Known,
+    /// Nothing was changed: the first verdict on a run is the one that was acted on.
+    Known(Kept),
+}
+
+/// What a store holds of a run that is recorded once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    pub recorded: Timestamp,
+    pub verdict: Verdict,
+    pub deviates: bool,
+}
+
+impl Kept {
+    /// Whether the run is judged otherwise now.
+    pub fn differs(&self, now: &Run) -> bool {
+        (self.verdict, self.deviates) != (now.verdict, now.deviates)
+    }
 }
 
 /// What becomes of a run that the store has already.
@@ -110,8 +125,12 @@ impl HistoryStore {
     /// Where the store cannot be written.
     pub fn record(&mut self, run: &Run, layers: &[RunLayer]) -> Result<Recorded, HistoryError> {
         let entry = Entry::new(run.clone(), Columns::of(layers));
-        self.connection
-            .transaction(|connection| insert(connection, &entry, Conflict::Keep))
+        self.connection.transaction(|connection| {
+            if insert(connection, &entry, Conflict::Keep)? {
+                return Ok(Recorded::New);
+            }
+            kept(connection, &run.id).map(Recorded::Known)
+        })
     }
 
     /// The runs that match, oldest first, and what people did about them.
@@ -160,16 +179,7 @@ impl HistoryStore {
             .collect()
     }
 
-    /// The run whose identity starts with `text`.
-    ///
-    /// # Errors
-    /// Where there is none, or more than one.
-    pub fn find(&mut self, text: &str, filter: &Filter) -> Result<Run, HistoryError> {
-        let (runs, _) = self.runs(filter)?;
-        only(text, runs, |run| &run.id)
-    }
-
-    /// As [`Self::find`] among all runs, where nothing else of them has to be readable.
+    /// As [`find`] among all runs, where nothing else of them has to be readable.
     ///
     /// # Errors
     /// Where there is none, or more than one.
@@ -204,6 +214,18 @@ impl HistoryStore {
         }
     }
 
+    /// Whether somebody accepted the run, of which nothing has to be readable.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn is_accepted(&mut self, id: &str) -> Result<bool, HistoryError> {
+        let statement = "SELECT COUNT(*) FROM tunegate_acts WHERE run = $1";
+        let acts =
+            self.connection
+                .whole("read what was accepted", statement, &[Value::Text(id)])?;
+        Ok(acts > 0)
+    }
+
     /// # Errors
     /// Where the store cannot be written.
     pub fn act(&mut self, act: &Act) -> Result<(), HistoryError> {
@@ -235,6 +257,14 @@ impl HistoryStore {
     }
 }
 
+/// The run whose identity starts with `text`.
+///
+/// # Errors
+/// Where there is none, or more than one.
+pub fn find(text: &str, runs: Vec<Run>) -> Result<Run, HistoryError> {
+    only(text, runs, |run| &run.id)
+}
+
 /// The only one whose identity starts with `text`.
 fn only<T>(text: &str, all: Vec<T>, id: impl Fn(&T) -> &String) -> Result<T, HistoryError> {
     let has_start = |item: &T| !text.is_empty() && id(item).starts_with(text);
@@ -258,11 +288,27 @@ pub(super) fn identities(connection: &mut Connection) -> Result<Vec<String>, His
         .collect()
 }
 
+fn kept(connection: &mut Connection, id: &str) -> Result<Kept, HistoryError> {
+    let statement = "SELECT recorded, verdict, deviates FROM tunegate_runs WHERE id = $1";
+    let rows = connection.rows("read a run", statement, &[Value::Text(id)])?;
+    let row = rows.first().ok_or_else(|| HistoryError::NoRun {
+        text: id.to_owned(),
+    })?;
+    let location = connection.location();
+    let cells = Cells { row, location };
+    Ok(Kept {
+        recorded: cells.time("recorded")?,
+        verdict: cells.verdict(id)?,
+        deviates: cells.whole("deviates")? != 0,
+    })
+}
+
+/// Whether anything was changed.
 pub(super) fn insert(
     connection: &mut Connection,
     entry: &Entry,
     conflict: Conflict,
-) -> Result<Recorded, HistoryError> {
+) -> Result<bool, HistoryError> {
     let Run {
         id,
         recorded,
@@ -315,12 +361,8 @@ pub(super) fn insert(
         Conflict::Keep => [INSERT, "NOTHING"].concat(),
         Conflict::KeepEarlier => [INSERT, KEEP_EARLIER].concat(),
     };
-    let added = connection.execute("record a run", &statement, &values)?;
-    Ok(if added == 0 {
-        Recorded::Known
-    } else {
-        Recorded::New
-    })
+    let changed = connection.execute("record a run", &statement, &values)?;
+    Ok(changed > 0)
 }
 
 pub(super) fn insert_act(connection: &mut Connection, act: &Act) -> Result<u64, HistoryError> {
@@ -351,9 +393,6 @@ fn read_run(cells: &Cells<'_>, id: &str) -> Result<Run, HistoryError> {
         id: id.to_owned(),
         problem,
     };
-    let verdict = cells.text("verdict")?;
-    let verdict: Verdict =
-        serde_json::from_value(verdict.into()).map_err(|error| damaged(error.to_string()))?;
     let levels: NamedLevels = pack::unpacked(&cells.bytes("levels")?).map_err(damaged)?;
     let commit = cells.text("commit_id")?;
     Ok(Run {
@@ -375,7 +414,7 @@ fn read_run(cells: &Cells<'_>, id: &str) -> Result<Run, HistoryError> {
         },
         estimator: cells.text("estimator")?,
         tool: cells.text("tool")?,
-        verdict,
+        verdict: cells.verdict(id)?,
         reason: cells.text("reason")?,
         fail: cells.count("fail_count")?,
         warn: cells.count("warn_count")?,
@@ -403,6 +442,16 @@ impl Cells<'_> {
 
     fn text(&self, name: &str) -> Result<String, HistoryError> {
         self.row.try_get(name).map_err(|source| self.failed(source))
+    }
+
+    /// That of run `id`.
+    fn verdict(&self, id: &str) -> Result<Verdict, HistoryError> {
+        serde_json::from_value(self.text("verdict")?.into()).map_err(|error| {
+            HistoryError::Damaged {
+                id: id.to_owned(),
+                problem: error.to_string(),
+            }
+        })
     }
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, HistoryError> {

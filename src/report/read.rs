@@ -303,12 +303,14 @@ fn words(text: String) -> Result<String, ReadError> {
     if text.len() <= 60 && text.chars().all(plain) {
         Ok(text)
     } else {
-        let text = super::escape::terminal(&text).chars().take(60).collect();
-        Err(ReadError::Value {
-            text,
-            expected: "what a finding was taken over",
-        })
+        Err(unexpected(&text, "what a finding was taken over"))
     }
+}
+
+/// A refusal of `text`, of which the start is shown.
+pub(super) fn unexpected(text: &str, expected: &'static str) -> ReadError {
+    let text = super::escape::terminal(text).chars().take(60).collect();
+    ReadError::Value { text, expected }
 }
 
 fn layer(document: Layer) -> Result<LayerComparison, ReadError> {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::ReadError;
+use super::read::{ReadError, unexpected};
 use crate::layer::Role;
 use crate::num::Finite;
 use crate::spectrum::metric::Metric;
@@ -44,10 +44,10 @@ struct PointDocument {
 pub(super) fn trend(document: TrendDocument) -> Result<Trend, ReadError> {
     let TrendDocument { source, series } = document;
     if series.len() > MOST_SERIES {
-        return Err(wrong(&format!("{} series", series.len()), "a trend"));
+        return Err(unexpected(&format!("{} series", series.len()), "a trend"));
     }
     if source.chars().count() > LONGEST_SOURCE {
-        return Err(wrong(&source, "the place of a history"));
+        return Err(unexpected(&source, "the place of a history"));
     }
     let series = series.into_iter().map(one).collect::<Result<_, _>>()?;
     Ok(Trend { source, series })
@@ -65,10 +65,10 @@ fn one(document: SeriesDocument) -> Result<Series, ReadError> {
     } = document;
     if points.len() > MOST_POINTS {
         let found = format!("{} runs", points.len());
-        return Err(wrong(&found, "the runs of a trend"));
+        return Err(unexpected(&found, "the runs of a trend"));
     }
     if let Some(since) = since.filter(|since| *since >= points.len()) {
-        return Err(wrong(&since.to_string(), "the place of a run"));
+        return Err(unexpected(&since.to_string(), "the place of a run"));
     }
     let points = points.into_iter().map(point).collect::<Result<_, _>>()?;
     Ok(Series {
@@ -90,10 +90,10 @@ fn point(document: PointDocument) -> Result<TrendPoint, ReadError> {
         smoothed,
     } = document;
     if run.chars().count() > LONGEST_RUN {
-        return Err(wrong(&run, "the identity of a run"));
+        return Err(unexpected(&run, "the identity of a run"));
     }
     if !recorded.is_empty() && recorded.parse::<jiff::Timestamp>().is_err() {
-        return Err(wrong(&recorded, "a time"));
+        return Err(unexpected(&recorded, "a time"));
     }
     Ok(TrendPoint {
         run,
@@ -101,11 +101,6 @@ fn point(document: PointDocument) -> Result<TrendPoint, ReadError> {
         value,
         smoothed,
     })
-}
-
-fn wrong(text: &str, expected: &'static str) -> ReadError {
-    let text = super::escape::terminal(text).chars().take(60).collect();
-    ReadError::Value { text, expected }
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 
 use super::super::publish::chain;
+use super::render::plural;
 use crate::cli::{HistoryArgs, RunArgs};
 use crate::compare::{Baseline, BaselineRuns, Comparison};
 use crate::history::{
-    Access, BaselineQuery, HistoryError, HistoryStore, Location, Recorded, Run, RunIdentity,
+    Access, BaselineQuery, HistoryError, HistoryStore, Kept, LATER, Location, Recorded, Run,
+    RunIdentity,
 };
 use crate::report::Report;
 use crate::term::Printer;
@@ -65,6 +67,13 @@ pub(in crate::commands) fn consult(
     Ok(match read {
         Ok(runs) => {
             say(&runs, printer);
+            for left in runs.left_out.iter().filter(|left| left.reason == LATER) {
+                printer.warning(&format!(
+                    "{} of {} {LATER}, and not what it is judged against; see that the clocks are right",
+                    plural(left.runs, "run"),
+                    runs.source,
+                ));
+            }
             let recorder = Recorder(writes.then_some((location, identity)));
             (Some(Baseline::Runs(runs)), recorder)
         }
@@ -105,13 +114,38 @@ impl Recorder {
             Ok(Some(Recorded::New)) => {
                 printer.info(&format!("run {} is recorded in `{location}`", run.id));
             }
-            Ok(_) => printer.info(&format!("run {} is in `{location}` already", run.id)),
+            Ok(Some(Recorded::Known(kept))) => say_known(&run, &kept, printer),
+            Ok(None) => {}
             Err(error) => printer.warning(&format!(
                 "{}; the verdict holds, and this run is not recorded",
                 chain(&error)
             )),
         }
     }
+}
+
+/// That a run is recorded already, and that its first verdict stays where it is another one now.
+pub(super) fn say_known(run: &Run, kept: &Kept, printer: &Printer) {
+    let Kept {
+        recorded, verdict, ..
+    } = kept;
+    if !kept.differs(run) {
+        printer.info(&format!(
+            "run {} is recorded already, at {recorded}",
+            run.id
+        ));
+        return;
+    }
+    let standing = |deviates| if deviates { " as deviating" } else { "" };
+    printer.warning(&format!(
+        "run {id} was recorded at {recorded} as `{was}`{before}, and that stays: the verdict `{is}`{after} on the \
+         same checkpoint at the same commit is not recorded; `history prune {id}` forgets the first one",
+        id = run.id,
+        was = verdict.as_str(),
+        before = standing(kept.deviates),
+        is = run.verdict.as_str(),
+        after = standing(run.deviates),
+    ));
 }
 
 pub(in crate::commands) fn location(text: &str) -> Result<Location, HistoryError> {

@@ -1,21 +1,21 @@
 //! `tunegate history`: runs over time.
 
+mod accept;
 mod bisect;
 mod consult;
+mod limits;
 mod prune;
 mod record;
 mod render;
 mod show;
 mod trend;
 
-use jiff::Timestamp;
-
 use super::{CommandError, Outcome};
 use crate::cli::{
-    AcceptArgs, ExportArgs, HistoryAction, HistoryCommandArgs, ImportArgs, SelectArgs, StoreArgs,
+    ExportArgs, HistoryAction, HistoryCommandArgs, ImportArgs, SelectArgs, StoreArgs,
 };
 use crate::fs;
-use crate::history::{Access, Act, Filter, HistoryError, HistoryStore, Run};
+use crate::history::{Access, Exported, Filter, HistoryError, HistoryStore};
 use crate::term::Printer;
 
 pub(super) use consult::{Recorder, check_place, consult};
@@ -24,7 +24,7 @@ pub(super) fn run(args: &HistoryCommandArgs, printer: &Printer) -> Result<Outcom
     match &args.action {
         HistoryAction::Record(args) => record::run(args, printer),
         HistoryAction::Show(args) => show::run(args),
-        HistoryAction::Accept(args) => accept(args),
+        HistoryAction::Accept(args) => accept::run(args),
         HistoryAction::Trend(args) => trend::run(args, printer),
         HistoryAction::Bisect(args) => bisect::run(args, printer),
         HistoryAction::Export(args) => export(args),
@@ -61,46 +61,6 @@ fn filter(args: &SelectArgs) -> Filter {
     }
 }
 
-/// The newest run that matches, where all are of one model and branch.
-fn newest(store: &mut HistoryStore, filter: &Filter) -> Result<Run, CommandError> {
-    let (mut runs, _) = store.runs(filter)?;
-    let newest = runs.pop().ok_or(HistoryError::Empty)?;
-    let other = runs
-        .iter()
-        .find(|run| run.model != newest.model || run.branch != newest.branch);
-    if let Some(other) = other {
-        let name = |run: &Run| {
-            let (model, branch) = (render::plain(&run.model), render::plain(&run.branch));
-            format!("`{model}`, branch `{branch}`")
-        };
-        let (newest, other) = (name(&newest), name(other));
-        return Err(CommandError::HistoryArgument {
-            problem: format!(
-                "`--last` needs `--model` and `--branch`, since the history holds runs of {newest}, and of {other}"
-            ),
-        });
-    }
-    Ok(newest)
-}
-
-fn accept(args: &AcceptArgs) -> Result<Outcome, CommandError> {
-    let mut store = changer(&args.store)?;
-    let filter = filter(&args.select);
-    let run = match &args.run {
-        Some(text) => store.find(text, &filter)?,
-        None => newest(&mut store, &filter)?,
-    };
-    let act = Act::accept(&run.id, &args.by, &args.reason, Timestamp::now());
-    store.act(&act)?;
-    Ok(Outcome::document(format!(
-        "run {} of {} is the reference of {}, branch {}, from now on: later runs are judged against it and those after it\n",
-        render::plain(&run.id),
-        run.recorded,
-        render::plain(&run.model),
-        render::plain(&run.branch),
-    )))
-}
-
 fn export(args: &ExportArgs) -> Result<Outcome, CommandError> {
     let filter = Filter {
         since: args.since,
@@ -112,9 +72,18 @@ fn export(args: &ExportArgs) -> Result<Outcome, CommandError> {
 fn import(args: &ImportArgs) -> Result<Outcome, CommandError> {
     let mut files = Vec::new();
     for path in &args.files {
-        files.push((path.display().to_string(), fs::read_to_string(path)?));
+        let content = fs::read_to_string(path).map_err(HistoryError::NoExport)?;
+        files.push((path.display().to_string(), content));
     }
-    let imported = writer(&args.store)?.import(&files)?;
+    let exported = Exported::parse(&files)?;
+    // What cannot be imported must not leave an empty store behind.
+    let location = consult::location(&args.store.history)?;
+    let known = match HistoryStore::open(&location, Access::Read)? {
+        Some(mut store) => store.identities()?,
+        None => Vec::new(),
+    };
+    exported.check_acts(known)?;
+    let imported = writer(&args.store)?.import(&exported)?;
     Ok(Outcome::document(format!(
         "{} runs and {} acts imported, {} known already\n",
         imported.runs, imported.acts, imported.known

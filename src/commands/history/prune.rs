@@ -61,7 +61,12 @@ fn by_identity(
     args: &PruneArgs,
 ) -> Result<Outcome, CommandError> {
     let id = store.find_identity(text)?;
-    let document = format!("run {} {}\n", plain(&id), done(args));
+    let mut document = format!("run {} {}\n", plain(&id), done(args));
+    if store.is_accepted(&id)? {
+        document.push_str(
+            "it was accepted: where it was the reference, the limits start at the accepted run before it, or at the first run\n",
+        );
+    }
     if !args.dry_run {
         store.forget(&[id])?;
     }

@@ -16,7 +16,7 @@ use crate::commands::{CommandError, Outcome, judged};
 use crate::compare::Baseline;
 use crate::error::ExitStatus;
 use crate::fs;
-use crate::history::{BaselineQuery, HistoryStore, Recorded, Run, RunIdentity};
+use crate::history::{BaselineQuery, HistoryError, HistoryStore, Kept, Recorded, Run, RunIdentity};
 use crate::policy::Policy;
 use crate::report::{PolicyIdentity, Report};
 use crate::term::Printer;
@@ -33,7 +33,10 @@ struct Done {
 
 pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     consult::may_record(&args.run)?;
-    let policy = args.judge.then(|| Policy::load(&args.policy)).transpose()?;
+    let policy = args
+        .judge
+        .then(|| Policy::load(&args.policy.policy))
+        .transpose()?;
     // All are read before one is recorded.
     let reports = args
         .reports
@@ -55,8 +58,8 @@ pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, Comma
         }
         let (run, layers) = Run::of(&report, &identity);
         let recorded = store.record(&run, &layers)?;
-        if recorded == Recorded::Known {
-            printer.info(&format!("run {} is recorded already", run.id));
+        if let Recorded::Known(kept) = &recorded {
+            consult::say_known(&run, kept, printer);
         }
         let status = judged::status(&report);
         done.push(Done {
@@ -67,13 +70,13 @@ pub(super) fn run(args: &RecordArgs, printer: &Printer) -> Result<Outcome, Comma
         });
     }
     Ok(Outcome {
-        document: document(&done, args.format),
+        document: document(&done, args.output.format),
         status: status(&done, args.judge),
     })
 }
 
 fn read(path: &Path) -> Result<Report, CommandError> {
-    let text = fs::read_to_string(path)?;
+    let text = fs::read_to_string(path).map_err(HistoryError::NoReport)?;
     Report::from_json(&text).map_err(|error| {
         CiError::Report {
             path: path.to_path_buf(),
@@ -165,6 +168,13 @@ fn document(done: &[Done], format: HistoryFormat) -> String {
                 let mut value = render::summary(&done.run);
                 value["new"] = json!(done.recorded == Recorded::New);
                 value["over_time"] = json!(done.over_time);
+                if let Recorded::Known(Kept {
+                    recorded, verdict, ..
+                }) = done.recorded
+                {
+                    let recorded = recorded.to_string();
+                    value["kept"] = json!({ "recorded": recorded, "verdict": verdict.as_str() });
+                }
                 value
             })
             .collect();
@@ -172,8 +182,14 @@ fn document(done: &[Done], format: HistoryFormat) -> String {
     }
     let lines = done.iter().map(|done| {
         let known = match done.recorded {
-            Recorded::New => "recorded",
-            Recorded::Known => "known already",
+            Recorded::New => "recorded".to_owned(),
+            Recorded::Known(kept) if kept.differs(&done.run) => {
+                format!(
+                    "known already as {}, which stays; now",
+                    kept.verdict.as_str()
+                )
+            }
+            Recorded::Known(_) => "known already".to_owned(),
         };
         let run = &done.run;
         let verdict = run.verdict.as_str();

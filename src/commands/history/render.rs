@@ -17,6 +17,12 @@ pub(super) fn plain(text: &str) -> String {
     escape::terminal(text)
 }
 
+/// `1 run`, `3 runs`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 /// One document, headed like a report.
 pub(super) fn document(name: &str, value: Value) -> String {
     let mut root = report_json::head();
@@ -55,7 +61,15 @@ pub(super) fn acts(run: &Run, acts: &[Act]) -> Value {
 }
 
 const TITLES: [&str; 9] = [
-    "run", "time", "model", "branch", "verdict", "standing", "update", "alpha", "reason",
+    "run",
+    "time (UTC)",
+    "model",
+    "branch",
+    "verdict",
+    "standing",
+    "update",
+    "alpha",
+    "reason",
 ];
 
 fn cells(run: &Run, acts: &[Act]) -> [String; 9] {

@@ -9,7 +9,7 @@ use super::{filter, reader};
 use crate::cli::{HistoryFormat, ShowArgs};
 use crate::commands::{CommandError, Outcome, emit};
 use crate::fs;
-use crate::history::{Act, HistoryStore, Run, standing};
+use crate::history::{Act, HistoryStore, Run, find, standing};
 use crate::report::openmetrics::{self, Sample};
 
 const FORMATS: &[(&str, ())] = &[("openmetrics", ())];
@@ -19,16 +19,20 @@ pub(super) fn run(args: &ShowArgs) -> Result<Outcome, CommandError> {
     let mut store = reader(&args.store)?;
     let filter = filter(&args.select);
     let (mut runs, acts) = store.runs(&filter)?;
-    for emit in &emits {
-        fs::write_atomic(&emit.path, openmetrics::render(&samples(&runs)).as_bytes())?;
-    }
+    let metrics = openmetrics::render(&samples(&runs));
+    let write = || {
+        let mut emits = emits.iter();
+        emits.try_for_each(|emit| fs::write_atomic(&emit.path, metrics.as_bytes()))
+    };
     if let Some(text) = &args.run {
-        let run = store.find(text, &filter)?;
-        return one(&mut store, &run, &acts, args.format);
+        let run = find(text, runs)?;
+        write()?;
+        return one(&mut store, &run, &acts, args.output.format);
     }
+    write()?;
     let hidden = runs.len().saturating_sub(args.last);
     runs.drain(..hidden);
-    let document = match args.format {
+    let document = match args.output.format {
         HistoryFormat::Json => {
             let runs: Vec<Value> = runs.iter().map(|run| listed(run, &acts)).collect();
             render::document("runs", runs.into())

@@ -2,17 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::render::{self, plain};
+use super::limits::{Limits, Window};
+use super::render::{self, plain, plural};
 use super::{filter, reader};
 use crate::cli::{HistoryFormat, TrendArgs};
 use crate::commands::{CommandError, Outcome};
-use crate::history::{Act, Filter, HistoryError, Run, Standing, standing};
+use crate::history::{Act, HistoryError, Run, Standing, standing};
 use crate::layer::Role;
+use crate::policy::Policy;
 use crate::report::chart::{Chart, LEGEND, Mark};
 use crate::report::{escape, number, spark};
 use crate::spectrum::metric::Metric;
 use crate::term::Printer;
-use crate::verdict::Verdict;
 use crate::verdict::baseline::JUDGED;
 
 /// Columns that axis and notes take.
@@ -20,8 +21,6 @@ const MARGIN: usize = 28;
 const NARROWEST: usize = 20;
 /// Runs that a sparkline shows.
 const SPARK: usize = 60;
-/// Runs that limits need.
-const FEWEST: usize = 5;
 
 /// One number over the runs of one model and branch.
 struct Line<'a> {
@@ -30,52 +29,87 @@ struct Line<'a> {
     runs: &'a [&'a Run],
     marks: Vec<Mark>,
     limits: Option<Limits>,
+    /// What the limits are, or why there are none.
+    about: String,
 }
 
-struct Limits {
-    centre: f64,
-    lower: f64,
-    upper: f64,
-    runs: usize,
+/// What is drawn.
+struct Trend<'a> {
+    newest: &'a Run,
+    title: String,
+    /// What is not drawn, and what is drawn beside the runs that the limits are of.
+    remarks: Vec<String>,
+    lines: Vec<Line<'a>>,
+    window: Window<'a>,
 }
 
 pub(super) fn run(args: &TrendArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     let metrics = metrics(&args.metric)?;
     let role = args.role.as_deref().map(super::bisect::role).transpose()?;
+    let policy = Policy::load(&args.policy.policy)?;
     let mut store = reader(&args.store)?;
     let (runs, acts) = store.runs(&filter(&args.select))?;
     let newest = runs.last().ok_or(HistoryError::Empty)?;
     // Charts of several models in one would mean nothing: the one that ran last.
-    let (model, branch) = (newest.model.clone(), newest.branch.clone());
-    let estimator = newest.estimator.clone();
-    let own: Vec<&Run> = runs
+    let line: Vec<Run> = runs
         .iter()
-        .filter(|run| run.model == model && run.branch == branch && run.estimator == estimator)
+        .filter(|run| run.model == newest.model && run.branch == newest.branch)
+        .cloned()
+        .collect();
+    let own: Vec<&Run> = line
+        .iter()
+        .filter(|run| run.estimator == newest.estimator)
         .collect();
     let shown = &own[own.len().saturating_sub(args.last)..];
-    let lines: Vec<Line<'_>> = metrics
-        .into_iter()
-        .map(|metric| Line::new(metric, role, shown, &acts))
-        .collect();
-    let title = format!(
-        "{}, branch {}: {} of {} runs",
-        plain(&model),
-        plain(&branch),
-        shown.len(),
-        own.len()
-    );
-    Ok(Outcome::document(match args.format {
-        HistoryFormat::Human => human(&title, &lines, printer),
-        HistoryFormat::Json => {
-            let filter = Filter {
-                model: Some(model),
-                branch: Some(branch),
-                since: None,
-            };
-            json(&filter, &lines)
-        }
-        HistoryFormat::Markdown => markdown(&title, &lines),
+    let baseline = store.baseline_after(newest, line.clone(), &acts)?;
+    let window = Window::new(&baseline, &policy);
+    let limits = window.limits(&metrics, role);
+    let lines = metrics.into_iter().zip(limits).map(|(metric, limits)| {
+        let about = window.text(metric, limits.as_ref());
+        Line::new(metric, role, shown, &acts, limits, about)
+    });
+    let trend = Trend {
+        newest,
+        title: format!(
+            "{}, branch {}: {} of {} runs",
+            plain(&newest.model),
+            plain(&newest.branch),
+            shown.len(),
+            own.len()
+        ),
+        remarks: remarks(&runs, &line, &own, shown, newest),
+        lines: lines.collect(),
+        window,
+    };
+    Ok(Outcome::document(match args.output.format {
+        HistoryFormat::Human => human(&trend, printer),
+        HistoryFormat::Json => json(&trend),
+        HistoryFormat::Markdown => markdown(&trend),
     }))
+}
+
+/// What the runs of a trend are not, each in a sentence.
+fn remarks(runs: &[Run], line: &[Run], own: &[&Run], shown: &[&Run], newest: &Run) -> Vec<String> {
+    let bases = shown
+        .iter()
+        .filter(|run| run.base.digest != newest.base.digest);
+    let counts = [
+        (
+            runs.len() - line.len(),
+            "of another model or branch: `--model` and `--branch` choose",
+        ),
+        (
+            line.len() - own.len(),
+            "measured with other settings, not drawn",
+        ),
+        (
+            bases.count(),
+            "on another base, drawn and no part of the limits",
+        ),
+    ];
+    let some = counts.into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, what)| format!("{} {what}", plural(count, "run")))
+        .collect()
 }
 
 fn metrics(names: &[String]) -> Result<Vec<Metric>, CommandError> {
@@ -90,27 +124,26 @@ fn metrics(names: &[String]) -> Result<Vec<Metric>, CommandError> {
 }
 
 impl<'a> Line<'a> {
-    fn new(metric: Metric, role: Option<Role>, runs: &'a [&'a Run], acts: &[Act]) -> Self {
+    fn new(
+        metric: Metric,
+        role: Option<Role>,
+        runs: &'a [&'a Run],
+        acts: &[Act],
+        limits: Option<Limits>,
+        about: String,
+    ) -> Self {
         let mark = |run: &Run| match standing(run, acts) {
             Standing::Anchor => Mark::Anchor,
-            Standing::Accepted if run.verdict != Verdict::Fail => Mark::Accepted,
-            Standing::Accepted | Standing::Open => Mark::Open,
+            Standing::Accepted => Mark::Accepted,
+            Standing::Open => Mark::Open,
         };
-        let marks: Vec<Mark> = runs.iter().map(|run| mark(run)).collect();
-        let start = marks.iter().rposition(|mark| *mark == Mark::Anchor);
-        let accepted: Vec<f64> = runs
-            .iter()
-            .zip(&marks)
-            .skip(start.unwrap_or(0))
-            .filter(|(_, mark)| **mark != Mark::Open)
-            .filter_map(|(run, _)| run.levels.get(metric, role))
-            .collect();
         Self {
             metric,
             role,
             runs,
-            marks,
-            limits: Limits::of(&accepted),
+            marks: runs.iter().map(|run| mark(run)).collect(),
+            limits,
+            about,
         }
     }
 
@@ -126,32 +159,13 @@ impl<'a> Line<'a> {
     }
 }
 
-impl Limits {
-    /// Limits for one more run: mean plus and minus three standard deviations of such a run
-    /// (Shewhart, with the factor of a prediction).
-    fn of(values: &[f64]) -> Option<Self> {
-        if values.len() < FEWEST {
-            return None;
-        }
-        let count = values.len() as f64;
-        let centre = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
-        let deviation = (squares / (count - 1.0)).sqrt();
-        let reach = 3.0 * deviation * (1.0 + 1.0 / count).sqrt();
-        reach.is_finite().then_some(Self {
-            centre,
-            lower: centre - reach,
-            upper: centre + reach,
-            runs: values.len(),
-        })
-    }
-}
-
-fn human(title: &str, lines: &[Line<'_>], printer: &Printer) -> String {
+fn human(trend: &Trend<'_>, printer: &Printer) -> String {
     let width = printer.width().unwrap_or(100);
     let columns = width.saturating_sub(MARGIN).max(NARROWEST);
-    let mut text = format!("{title}\n\n");
-    for line in lines {
+    let mut text = format!("{}\n", trend.title);
+    text.extend(trend.remarks.iter().map(|remark| format!("{remark}\n")));
+    text.push('\n');
+    for line in &trend.lines {
         let chart = Chart {
             title: line.name(),
             points: line
@@ -164,22 +178,16 @@ fn human(title: &str, lines: &[Line<'_>], printer: &Printer) -> String {
             upper: line.limits.as_ref().map(|limits| limits.upper),
         };
         text.push_str(&chart.draw(columns));
-        match &line.limits {
-            Some(limits) => text.extend([format!(
-                "  limits: mean of {} accepted runs, {}, and three standard deviations of one more run\n\n",
-                limits.runs,
-                number::short(limits.centre)
-            )]),
-            None => text.extend([format!("  no limits with fewer than {FEWEST} accepted runs\n\n")]),
-        }
+        text.extend([format!("  {}\n\n", line.about)]);
     }
     text.push_str(LEGEND);
     text.push('\n');
     text
 }
 
-fn json(filter: &Filter, lines: &[Line<'_>]) -> String {
-    let series: Vec<Value> = lines
+fn json(trend: &Trend<'_>) -> String {
+    let series: Vec<Value> = trend
+        .lines
         .iter()
         .map(|line| {
             let points: Vec<Value> = line
@@ -194,6 +202,7 @@ fn json(filter: &Filter, lines: &[Line<'_>]) -> String {
                         "verdict": run.verdict.as_str(),
                         "accepted": *mark != Mark::Open,
                         "anchor": *mark == Mark::Anchor,
+                        "same_base": run.base.digest == trend.newest.base.digest,
                     })
                 })
                 .collect();
@@ -203,22 +212,32 @@ fn json(filter: &Filter, lines: &[Line<'_>]) -> String {
                 "centre": line.limits.as_ref().map(|limits| limits.centre),
                 "lower": line.limits.as_ref().map(|limits| limits.lower),
                 "upper": line.limits.as_ref().map(|limits| limits.upper),
+                "judged": line.limits.as_ref().map(|limits| limits.judged),
+                "about": line.about,
                 "points": points,
             })
         })
         .collect();
     render::document(
         "trend",
-        json!({ "model": filter.model, "branch": filter.branch, "series": series }),
+        json!({
+            "model": trend.newest.model,
+            "branch": trend.newest.branch,
+            "window": trend.window.json(),
+            "remarks": trend.remarks,
+            "series": series,
+        }),
     )
 }
 
-fn markdown(title: &str, lines: &[Line<'_>]) -> String {
+fn markdown(trend: &Trend<'_>) -> String {
+    let head = std::iter::once(&trend.title).chain(&trend.remarks);
+    let head: Vec<String> = head.map(|line| escape::markdown_text(line)).collect();
     let mut text = format!(
         "{}\n\n| number | runs | last | limits |\n|:--|:--|--:|:--|\n",
-        escape::markdown_text(title)
+        head.join("\n\n")
     );
-    for line in lines {
+    for line in &trend.lines {
         #[expect(clippy::cast_possible_truncation, reason = "a picture, not a number")]
         let values: Vec<f32> = line
             .runs
@@ -228,12 +247,13 @@ fn markdown(title: &str, lines: &[Line<'_>]) -> String {
         let newest = &values[values.len().saturating_sub(SPARK)..];
         let last = line.runs.last().and_then(|run| line.value(run));
         let limits = line.limits.as_ref().map_or_else(
-            || "too few runs".to_owned(),
+            || escape::markdown_text(&line.about),
             |limits| {
                 format!(
-                    "{} to {}",
+                    "{} to {}: {}",
                     number::short(limits.lower),
-                    number::short(limits.upper)
+                    number::short(limits.upper),
+                    escape::markdown_text(&line.about)
                 )
             },
         );

@@ -129,7 +129,7 @@ fn series(
 }
 
 /// The limits of a single run, as it is judged when nothing else is out.
-fn add_limits(
+pub(super) fn add_limits(
     series: &mut Series,
     good: &GoodRuns<'_>,
     models: &[LayerModel<'_>],

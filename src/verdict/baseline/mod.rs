@@ -25,6 +25,7 @@ mod good;
 mod judged;
 mod layers;
 mod levels;
+mod next;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use expected::{Bounds, Expected};
 pub use good::GoodRuns;
 pub use judged::{JUDGED, Judged};
 pub use layers::{LayerModel, layer_models};
+pub use next::{NextLimits, next_limits};
 
 /// Shares of the chance of a false failure.
 pub const MODEL_SHARE: f64 = 0.5;

@@ -229,6 +229,7 @@ fn only_runs_that_can_be_compared_make_the_baseline() {
                 "1 left out: another base",
                 "1 left out: measured with other settings",
                 "1 left out: the same checkpoint as another run",
+                "1 left out: recorded at a later time than this run",
             ]
         );
         // Judged once more, a night is not its own baseline; unless somebody accepted it.

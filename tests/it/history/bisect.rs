@@ -45,6 +45,15 @@ fn the_first_bad_night_is_found_in_a_few_looks() {
             let looks = found["bisect"]["evaluated"].as_array().unwrap().len();
             assert!(looks <= 7, "{looks}");
         }
+        let report = store.write_report("other.json", &nights().report(30, &quiet()));
+        let other = ["--history-model", "another", "--time", &super::time(1)];
+        store
+            .run("record", &[&[report.as_str()][..], &other].concat())
+            .expect_code(0);
+        let markdown = store.run("bisect", &["--format", "markdown"]);
+        let said = markdown.expect_code(0).stdout;
+        assert!(said.starts_with("| evaluated |"), "{said}");
+        assert!(said.contains("1 run of another model"), "{said}");
         let none = store.run("bisect", &["--metric", "alpha", "--above", "100"]);
         assert!(none.expect_code(0).stdout.contains("the last is good"));
         for wrong in [
@@ -89,7 +98,8 @@ fn the_first_bad_checkpoint_is_found_and_every_look_is_told() {
         ran.stdout
     );
     assert!(ran.stdout.contains("good  step-1  pass"), "{}", ran.stdout);
-    bisect(&["step-1"]).expect_code(2);
+    let baseless = bisect(&["step-1"]).expect_code(2);
+    assert!(baseless.stderr.contains("--base"), "{}", baseless.stderr);
     bisect(&["--base", "base"]).expect_code(2);
     let nothing = bisect(&[]).expect_code(2);
     assert!(
@@ -97,4 +107,60 @@ fn the_first_bad_checkpoint_is_found_and_every_look_is_told() {
         "{}",
         nothing.stderr
     );
+}
+
+#[test]
+fn checkpoints_named_by_files_are_judged_against_the_base_that_the_policy_pins() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = TinyCheckpoint::model();
+    base.write(&folder.path().join("base"));
+    base.tuned(0.005).write(&folder.path().join("good"));
+    let bad = base.tuned(0.005).edit(KEY, |values| values[0] = f32::NAN);
+    bad.write(&folder.path().join("bad"));
+    for (name, text) in [
+        (
+            "runs.json",
+            r#"{"nights": ["good", "bad"], "base": "base"}"#,
+        ),
+        (
+            "pinned.toml",
+            "version = 1\nname = \"p\"\nextends = \"default\"\n[base]\nref = \"base\"\n",
+        ),
+    ] {
+        tunegate::fs::write_atomic(&folder.path().join(name), text.as_bytes()).unwrap();
+    }
+    let bisect = |args: &[&str]| {
+        let mut command = tunegate();
+        command
+            .current_dir(folder.path())
+            .args(["history", "bisect"])
+            .args(["file:runs.json#nights.0", "file:runs.json#nights.1"])
+            .args(args);
+        Ran::of(&mut command)
+    };
+    for args in [
+        &["--policy", "pinned.toml"][..],
+        &["--base", "file:runs.json#base"],
+        &["--policy", "pinned.toml", "--base", "file:runs.json#base"],
+    ] {
+        let ran = bisect(args).expect_code(0);
+        let found = "first bad: file:runs.json#nights.1";
+        assert!(ran.stdout.contains(found), "{}", ran.stdout);
+    }
+    let markdown = bisect(&["--base", "base", "--format", "markdown"]).expect_code(0);
+    let said = &markdown.stdout;
+    assert!(
+        said.starts_with("| evaluated | is | because |\n|:--|"),
+        "{said}"
+    );
+    assert!(
+        said.contains("| bad | fail: non-finite on 1 layer |"),
+        "{said}"
+    );
+    assert!(
+        said.contains("first bad: `file:runs.json#nights.1`"),
+        "{said}"
+    );
+    let other = bisect(&["--policy", "pinned.toml", "--base", "good"]).expect_code(2);
+    assert!(other.stderr.contains("pins"), "{}", other.stderr);
 }

@@ -114,7 +114,38 @@ fn one_wrong_line_and_nothing_is_imported() {
             let place = format!("line {number} of");
             assert!(ran.stderr.contains(&place), "{place}: {}", ran.stderr);
             assert!(ran.stderr.contains("garbled.jsonl"), "{}", ran.stderr);
-            assert_eq!(store.number("SELECT COUNT(*) FROM tunegate_runs"), 0);
+            let shown = store.run("show", &[]).expect_code(2);
+            assert!(shown.stderr.contains("no history at"), "{}", shown.stderr);
+            if store.is_file() {
+                assert!(!store.path("nights.db").exists(), "line {number}");
+            } else {
+                let made = "SELECT COUNT(*) FROM information_schema.tables \
+                    WHERE table_name LIKE 'tunegate%'";
+                assert_eq!(store.number(made), 0);
+            }
         }
+        // Nor does a wrong line change what is there.
+        store.record(9, &nights().report(9, &quiet()));
+        let before = store.export();
+        let file = store.write("garbled.jsonl", &garble(3, &orphan));
+        store.run("import", &[&file]).expect_code(2);
+        assert_eq!(store.export(), before);
     });
+}
+
+#[test]
+fn an_export_that_was_edited_on_windows_is_read() {
+    let source = Store::file();
+    for day in 1..=2 {
+        source.record(day, &nights().report(day, &quiet()));
+    }
+    accept(&source, "ana");
+    let lines = source.export();
+    let windows = format!("\u{feff}{}", lines.replace('\n', "\r\n"));
+    // Files that were put together have the mark in between, too.
+    for edited in [windows.clone(), [windows.as_str(), &windows].concat()] {
+        let copy = Store::file();
+        import(&copy, &edited);
+        assert_eq!(copy.export(), lines);
+    }
 }

@@ -7,9 +7,11 @@ mod branch;
 mod exchange;
 mod faults;
 mod formats;
+mod known;
 mod refusals;
 mod runs;
 mod schema;
+mod trends;
 mod year;
 
 use std::path::PathBuf;

@@ -73,7 +73,15 @@ fn an_event_that_is_said_by_hand_counts_for_the_history_too() {
         store.path("nights.db").exists()
     };
     assert!(!recorded("pull_request"));
-    assert!(recorded("push"));
+    assert!(!recorded("workflow_run"));
+    // The event of the nights that the documentation shows.
+    let docs = include_str!("../../../docs/github.md");
+    let nightly = docs.split("## Nightly retrains").nth(1).unwrap();
+    let nightly = nightly.split("\n## ").next().unwrap();
+    for part in ["on:\n  schedule:\n", "          history: nights.db\n"] {
+        assert!(nightly.contains(part), "{part}");
+    }
+    assert!(recorded("schedule"));
 }
 
 #[test]
@@ -159,4 +167,37 @@ fn a_cause_is_told_once_and_with_what_to_do() {
     let said = ran.expect_code(2).stderr;
     assert_eq!(said.matches("unable to open").count(), 1, "{said}");
     assert!(said.contains("see that"), "{said}");
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_makes_it() {
+    let store = Store::file();
+    for action in ["show", "trend", "export", "bisect"] {
+        let said = store.run(action, &[]).expect_code(2).stderr;
+        for words in [store.place.as_str(), "`check --history STORE`"] {
+            assert!(said.contains(words), "{action}: {said}");
+        }
+    }
+    for (action, hint) in [
+        ("record", "reports that `check --format json`"),
+        ("import", "files that `history export` wrote"),
+    ] {
+        let said = store.run(action, &["none.json"]).expect_code(2).stderr;
+        assert!(said.contains("`none.json`"), "{said}");
+        assert!(said.contains(hint), "{said}");
+        assert!(!store.path("nights.db").exists(), "{action}");
+    }
+    store.record(1, &nights().report(1, &quiet()));
+    let said = store.run("trend", &["--model", "none"]).expect_code(2);
+    assert!(said.stderr.contains("`history show`"), "{}", said.stderr);
+}
+
+#[test]
+fn a_run_that_is_not_found_writes_nothing() {
+    let store = Store::file();
+    store.record(1, &nights().report(1, &quiet()));
+    let path = store.path("runs.prom");
+    let emit = format!("openmetrics={}", path.display());
+    store.run("show", &["zz", "--emit", &emit]).expect_code(2);
+    assert!(!path.exists());
 }
