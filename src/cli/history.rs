@@ -145,7 +145,7 @@ pub struct ShowArgs {
     pub last: usize,
     #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
     pub format: HistoryFormat,
-    /// Also write the newest run of each model and branch: openmetrics=FILE
+    /// Also write the newest run of each model and branch: openmetrics=FILE; or a page of the newest 400 runs: html=FILE
     #[arg(long, value_name = "FORMAT=PATH")]
     pub emit: Vec<String>,
 }
@@ -203,6 +203,9 @@ pub struct TrendArgs {
     pub last: usize,
     #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
     pub format: HistoryFormat,
+    /// Also write a page of the newest 400 runs: html=FILE
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub emit: Vec<String>,
 }
 
 #[derive(Debug, Args)]

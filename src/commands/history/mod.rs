@@ -2,6 +2,7 @@
 
 mod bisect;
 mod consult;
+mod page;
 mod prune;
 mod record;
 mod render;

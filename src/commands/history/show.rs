@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::page::{self, Wanted};
 use super::render;
 use super::{filter, reader};
 use crate::cli::{HistoryFormat, ShowArgs};
@@ -12,7 +13,13 @@ use crate::fs;
 use crate::history::{Act, HistoryStore, Run, standing};
 use crate::report::openmetrics::{self, Sample};
 
-const FORMATS: &[(&str, ())] = &[("openmetrics", ())];
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    OpenMetrics,
+    Html,
+}
+
+const FORMATS: &[(&str, Format)] = &[("openmetrics", Format::OpenMetrics), ("html", Format::Html)];
 
 pub(super) fn run(args: &ShowArgs) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
@@ -20,7 +27,11 @@ pub(super) fn run(args: &ShowArgs) -> Result<Outcome, CommandError> {
     let filter = filter(&args.select);
     let (mut runs, acts) = store.runs(&filter)?;
     for emit in &emits {
-        fs::write_atomic(&emit.path, openmetrics::render(&samples(&runs)).as_bytes())?;
+        let text = match emit.format {
+            Format::OpenMetrics => openmetrics::render(&samples(&runs)),
+            Format::Html => page::render(&runs, &acts, store.location(), Wanted::default())?,
+        };
+        fs::write_atomic(&emit.path, text.as_bytes())?;
     }
     if let Some(text) = &args.run {
         let run = store.find(text, &filter)?;

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::page::{self, Wanted};
 use super::render::{self, plain};
 use super::{filter, reader};
 use crate::cli::{HistoryFormat, TrendArgs};
-use crate::commands::{CommandError, Outcome};
+use crate::commands::{CommandError, Outcome, emit};
+use crate::fs;
 use crate::history::{Act, Filter, HistoryError, Run, Standing, standing};
 use crate::layer::Role;
 use crate::report::chart::{Chart, LEGEND, Mark};
@@ -14,6 +16,8 @@ use crate::spectrum::metric::Metric;
 use crate::term::Printer;
 use crate::verdict::Verdict;
 use crate::verdict::baseline::JUDGED;
+
+const FORMATS: &[(&str, ())] = &[("html", ())];
 
 /// Columns that axis and notes take.
 const MARGIN: usize = 28;
@@ -24,27 +28,33 @@ const SPARK: usize = 60;
 const FEWEST: usize = 5;
 
 /// One number over the runs of one model and branch.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     metric: Metric,
     role: Option<Role>,
     runs: &'a [&'a Run],
     marks: Vec<Mark>,
-    limits: Option<Limits>,
+    pub(super) limits: Option<Limits>,
 }
 
-struct Limits {
-    centre: f64,
-    lower: f64,
-    upper: f64,
-    runs: usize,
+pub(super) struct Limits {
+    pub(super) centre: f64,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+    pub(super) runs: usize,
 }
 
 pub(super) fn run(args: &TrendArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+    let emits = emit::parse(&args.emit, FORMATS)?;
     let metrics = metrics(&args.metric)?;
     let role = args.role.as_deref().map(super::bisect::role).transpose()?;
     let mut store = reader(&args.store)?;
     let (runs, acts) = store.runs(&filter(&args.select))?;
     let newest = runs.last().ok_or(HistoryError::Empty)?;
+    for emit in &emits {
+        let metrics = metrics.clone();
+        let text = page::render(&runs, &acts, store.location(), Wanted { metrics, role })?;
+        fs::write_atomic(&emit.path, text.as_bytes())?;
+    }
     // Charts of several models in one would mean nothing: the one that ran last.
     let (model, branch) = (newest.model.clone(), newest.branch.clone());
     let estimator = newest.estimator.clone();
@@ -90,7 +100,12 @@ fn metrics(names: &[String]) -> Result<Vec<Metric>, CommandError> {
 }
 
 impl<'a> Line<'a> {
-    fn new(metric: Metric, role: Option<Role>, runs: &'a [&'a Run], acts: &[Act]) -> Self {
+    pub(super) fn new(
+        metric: Metric,
+        role: Option<Role>,
+        runs: &'a [&'a Run],
+        acts: &[Act],
+    ) -> Self {
         let mark = |run: &Run| match standing(run, acts) {
             Standing::Anchor => Mark::Anchor,
             Standing::Accepted if run.verdict != Verdict::Fail => Mark::Accepted,

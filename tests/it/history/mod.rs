@@ -7,6 +7,7 @@ mod branch;
 mod exchange;
 mod faults;
 mod formats;
+pub(crate) mod page;
 mod refusals;
 mod runs;
 mod schema;
