@@ -246,11 +246,12 @@ fn the_charts_are_the_bundle_whose_hash_is_recorded() {
 fn a_value_beside_a_limit_is_not_rounded_onto_it() {
     let mut report = sample::fail();
     let metric = report.limits[0].metric;
-    for (layer, value) in report
-        .comparison
-        .layers
-        .iter_mut()
-        .zip([0.300_000_1, -0.299_999_99, 0.123_456_78])
+    for (layer, value) in
+        report
+            .comparison
+            .layers
+            .iter_mut()
+            .zip([0.300_000_1, -0.299_999_99, 0.123_456_78])
     {
         layer.drift.set(metric, Measured::of(value));
     }

@@ -68,8 +68,12 @@ fn csv_row(
         csv::text_cell(name),
         role.to_owned(),
     ];
-    let value = |column: &Option<&Series>| (*column)?.values.get(step)?.value();
-    row.extend(columns.iter().map(|column| csv::number_cell(value(column))));
+    let value = |column: Option<&Series>| column?.values.get(step)?.value();
+    row.extend(
+        columns
+            .iter()
+            .map(|column| csv::number_cell(value(*column))),
+    );
     let stage = flow.stages.get(step).filter(|_| kind == MODEL);
     let confidence = stage.and_then(|stage| stage.confidence);
     row.push(stage.map_or("", |stage| stage.stage.as_str()).to_owned());

@@ -24,6 +24,7 @@ function runsSection() {
   groups?.addEventListener("change", show);
   const table = runsTable();
   show();
+  fillMedians(roles.value);
   place.addEventListener("run", (event) => table.go(event.detail));
 }
 
@@ -40,8 +41,8 @@ function showRuns(place, role, group) {
     }
     const limits = runs.groups[group].limits.find((of) => of.metric === metric && of.role === role);
     const body = element("div", { class: "chart" });
-    const set = limits ? `${number(limits.lower)} to ${number(limits.upper)}` : "no limits yet";
-    place.append(element("figure", {}, element("figcaption", {}, breakable(metric), " ", element("small", {}, set)), body));
+    const set = limits ? `limits ${number(limits.lower)} to ${number(limits.upper)}` : "no limits yet";
+    place.append(element("figure", {}, element("figcaption", {}, breakable(metric), role ? ` · ${role} ` : " ", element("small", {}, set)), body));
     draw(body, (width) => nightsChart({ metric, role, points, limits, reference: members.indexOf(runs.groups[group].reference) }, width));
   }
   const notes = [];
@@ -78,11 +79,19 @@ function nightsChart(series, width) {
   const known = points.filter((point) => point.value !== null);
   const from = Math.max(0, reference);
   const end = Math.max(1, points.length - 1);
-  const judged = known.filter((point) => !point.open);
+  // A line for the accepted nights from each acceptance on: across it the level is meant to change.
+  let era = 0;
+  const judged = points.flatMap((point) => {
+    if (runs.accepted[point.run] !== null) era += 1;
+    return point.value === null || point.open ? [] : [{ ...point, era }];
+  });
   const flags = points.filter((point) => runs.accepted[point.run] !== null);
   const years = new Set(points.map((point) => runs.recorded[point.run].slice(0, 4)));
-  const day = (at) => runs.recorded[points[at]?.run]?.slice(years.size > 1 ? 0 : 5, 10) ?? "";
-  const scale = points.length > 150 ? 0.75 : 1;
+  const days = new Set(points.map((point) => runs.recorded[point.run].slice(0, 10)));
+  const [cut, until] = days.size === 1 ? [11, 16] : [years.size > 1 ? 0 : 5, 10];
+  const day = (at) => runs.recorded[points[at]?.run]?.slice(cut, until) ?? "";
+  // Marks of a dense chart are smaller, so that neighbours stay apart.
+  const scale = Math.min(1, Math.max(0.6, width / points.length / 7));
   const dots = Object.entries(SHAPES).map(([verdict, look]) =>
     Plot.dot(known.filter((point) => point.verdict === verdict), { x: "at", y: "value", ...look, r: look.r * scale }));
   const made = chart(nightsText(series, known), {
@@ -95,7 +104,7 @@ function nightsChart(series, width) {
       ...(limits ? [limits.lower, limits.upper] : []).map((bound) => Plot.line([from, end], { x: (at) => at, y: bound, stroke: "var(--warn)", strokeDasharray: "5 3" })),
       Plot.ruleX(flags, { x: "at", stroke: "var(--accent)", strokeDasharray: "2 3" }),
       Plot.text(flags, { x: "at", text: () => "⚑", frameAnchor: "top", dy: -13, dx: 4, fontSize: 13, fill: "var(--accent)" }),
-      Plot.line(judged, { x: "at", y: "value", stroke: "var(--base)", strokeOpacity: 0.7, strokeWidth: 1.2 }),
+      Plot.line(judged, { x: "at", y: "value", z: "era", stroke: "var(--base)", strokeOpacity: 0.7, strokeWidth: 1.2 }),
       Plot.dot(known.filter((point) => point.open), { x: "at", y: "value", r: 7 * scale, stroke: "var(--ink)", strokeOpacity: 0.75, strokeWidth: 1.1 }),
       ...dots,
       Plot.tip(known, Plot.pointer({ x: "at", y: "value", maxRadius: 60, title: (point) => nightTip(point, series), fill: "var(--card)" })),
@@ -128,7 +137,6 @@ function runsTable() {
     { key: (run) => rows[run].cells[2].textContent },
     { key: (run) => runs.findings[run], down: true },
     ...runs.metrics.map((metric) => ({ key: value(metric), number: true, down: true })),
-    { key: (run) => runs.accepted[run] },
     { key: (run) => runs.commit[run] },
     { key: (run) => runs.reason[run] },
   ];
@@ -150,19 +158,24 @@ function goToRun(rows, run) {
 
 // The medians of the table are those of the role that is drawn.
 function tellRole(role) {
+  fillMedians(role);
+  document.getElementById("runs-of").textContent = role || "all matrices";
+  document.getElementById("runs-said").textContent = `Medians over ${role || "all matrices"}`;
+}
+
+function fillMedians(role) {
   const first = 4;
   for (const row of document.querySelectorAll("#runs-table tbody tr")) {
     runs.metrics.forEach((metric, at) => {
       row.cells[first + at].textContent = number(runs.values[metric][role]?.[Number(row.dataset.run)]);
     });
   }
-  document.getElementById("runs-said").textContent = `Medians of ${role || "all matrices"}`;
 }
 
 function runFilters(rows) {
   const [text, verdicts, standings, said] = ["text", "verdict", "standing", "count"].map((name) => document.getElementById(`runs-${name}`));
   for (const [value, title] of [["", "all verdicts"], ["fail", "fail"], ["inconclusive", "inconclusive"], ["warn", "warn"], ["pass", "pass"]]) verdicts.append(element("option", { value }, title));
-  for (const [value, title] of [["", "all runs"], ["open", "open"], ["accepted", "accepted"], ["person", "accepted by somebody"]]) standings.append(element("option", { value }, title));
+  for (const [value, title] of [["", "all runs"], ["open", "open"], ["accepted", "accepted"], ["person", "by somebody"]]) standings.append(element("option", { value }, title));
   const texts = rows.map((row) => row.textContent.toLowerCase());
   const stands = { open: (run) => runs.open[run], accepted: (run) => !runs.open[run], person: (run) => runs.accepted[run] !== null };
   const apply = () => {

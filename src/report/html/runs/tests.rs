@@ -130,3 +130,12 @@ fn numbers_of_a_run_are_kept_as_they_are_stored() {
     let data = data(&page(vec![run]));
     assert_eq!(data["values"]["relative_update"][""][0], 0.012_345_67);
 }
+
+#[test]
+fn a_long_reason_is_folded_up_and_kept_whole() {
+    let mut run = row(1, true);
+    run.reason = "alpha-drift on 3 layers, ".repeat(12);
+    let text = markup(&page(vec![run.clone()]));
+    assert!(text.contains("<details><summary>alpha-drift on 3 layers"));
+    assert!(text.contains(&format!("</summary>{}</details>", run.reason)));
+}

@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::{RunAct, RunGroup, RunRow, RunsPage, minute};
+use super::{RunAct, RunGroup, RunRow, RunsPage, minute, role_name};
 use crate::report::escape;
 use crate::report::number;
 use crate::report::view::{Pair, Target, short_digest};
 
 /// Of a commit.
 const SHORT: usize = 12;
+/// Characters of a reason that is folded up.
+const LONG: usize = 160;
 
 #[derive(Debug, Clone, Default, Serialize)]
 pub(in crate::report::html) struct RunsText {
@@ -21,6 +23,8 @@ pub(in crate::report::html) struct RunsText {
     pub(in crate::report::html) facts: Vec<(&'static str, (String, String))>,
     counts: Vec<Pair>,
     metrics: Vec<&'static str>,
+    /// Empty for all matrices of the body.
+    role: &'static str,
     /// Newest first.
     pub(in crate::report::html) rows: Vec<Row>,
     several: bool,
@@ -45,6 +49,8 @@ pub(in crate::report::html) struct Row {
     fail: u32,
     warn: u32,
     reason: String,
+    /// Start of a long reason, which is shown in full on request; else empty.
+    start: String,
     acts: Vec<ActText>,
     values: Vec<String>,
 }
@@ -71,6 +77,7 @@ impl RunsText {
             facts: facts(page),
             counts: counts(page),
             metrics: page.metrics.iter().map(|metric| metric.as_str()).collect(),
+            role: role_name(page.role),
             rows: rows(page),
             several: page.groups.len() > 1,
             older: page.older,
@@ -98,23 +105,29 @@ fn standing(page: &RunsPage) -> (&'static str, String, String) {
         1 => format!("{}, 1 run open", capitalised(verdict)),
         count => format!("{}, {count} runs open", capitalised(verdict)),
     };
-    let reason = Target::Html.text(newest.reason.trim_end_matches('.'));
-    let said = if reason.is_empty() { verdict } else { &reason };
-    let mut sentence = format!("The newest run, of {}: {said}. ", at(&newest.recorded));
-    sentence.push_str(&match open.as_slice() {
-        [] => "No run since the reference is open.".to_owned(),
+    let whole = Target::Html.text(newest.reason.trim_end_matches('.'));
+    let folded = start(&newest.reason);
+    let said = [&folded, &whole].into_iter().find(|text| !text.is_empty());
+    let said = said.map_or(verdict, String::as_str);
+    let since = match group.reference {
+        Some(_) => " since the reference",
+        None => "",
+    };
+    let waiting = match open.as_slice() {
+        [] => format!("No run{since} is open."),
         [only] => format!(
-            "One run since the reference, of {}, is open: it waits for somebody to accept it.",
+            "One run{since}, of {}, is open: it waits for somebody to accept it.",
             at(&only.recorded)
         ),
         [first, ..] => format!(
-            "{} runs since the reference are open, the first of {}: they wait for somebody to accept them.",
+            "{} runs{since} are open, the first of {}: they wait for somebody to accept them.",
             open.len(),
             at(&first.recorded)
         ),
-    });
-    sentence.push(' ');
-    sentence.push_str(&reference(page, group));
+    };
+    let newest = at(&newest.recorded);
+    let reference = reference(page, group);
+    let sentence = format!("The newest run, of {newest}: {said}. {waiting} {reference}");
     (verdict, heading, sentence)
 }
 
@@ -201,6 +214,7 @@ fn rows(page: &RunsPage) -> Vec<Row> {
             fail: run.fail,
             warn: run.warn,
             reason: Target::Html.text(&run.reason),
+            start: start(&run.reason),
             acts: run.acts.iter().map(act).collect(),
             values: page
                 .metrics
@@ -213,6 +227,16 @@ fn rows(page: &RunsPage) -> Vec<Row> {
         }
     };
     page.runs.iter().enumerate().rev().map(of).collect()
+}
+
+/// The first words of a reason that would make its row tall.
+fn start(reason: &str) -> String {
+    if reason.chars().count() <= LONG {
+        return String::new();
+    }
+    let start: String = reason.chars().take(LONG / 2).collect();
+    let words = start.rsplit_once(' ').map_or(&*start, |(words, _)| words);
+    escape::html(&format!("{}…", words.trim_end_matches([',', ';'])))
 }
 
 fn act(act: &RunAct) -> ActText {
