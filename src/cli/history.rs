@@ -157,8 +157,10 @@ pub struct ShowArgs {
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub last: usize,
     #[command(flatten)]
+    pub policy: PolicyArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
-    /// Also write the newest run of each model and branch: openmetrics=FILE
+    /// Also write the newest run of each model and branch: openmetrics=FILE; or a page of the newest 400 runs: html=FILE
     #[arg(long, value_name = "FORMAT=PATH")]
     pub emit: Vec<String>,
 }
@@ -218,6 +220,9 @@ pub struct TrendArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Also write a page of the newest 400 runs: html=FILE
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub emit: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -47,19 +47,26 @@ const FORMATS: &[(&str, Format)] = &[
 ];
 
 const POLICY: &str = "sft";
+/// Stands for the folder of a demo that keeps nothing: a temporary one would be a path that is gone.
+const FOLDER: &str = "demo";
 
 pub(super) fn run(args: &DemoArgs, printer: &Printer) -> Result<Outcome, CommandError> {
     if let Some(folder) = &args.keep {
-        return judge_all(folder, args, printer);
+        return judge_all(folder, folder, args, printer);
     }
     let folder = tempfile::tempdir()
         .map_err(|source| FsError::new("create", &std::env::temp_dir(), source))?;
-    judge_all(folder.path(), args, printer)
+    judge_all(folder.path(), Path::new(FOLDER), args, printer)
 }
 
 /// Both verdicts, one after the other. The demo is a success when it ran: the second verdict is
-/// meant to be a failure.
-fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+/// meant to be a failure. The checkpoints lie in `folder` and are named as if in `shown`.
+fn judge_all(
+    folder: &Path,
+    shown: &Path,
+    args: &DemoArgs,
+    printer: &Printer,
+) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
     let templates = Templates::new(None)?;
     let policy = Policy::load(POLICY)?;
@@ -73,7 +80,12 @@ fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcom
             tuned: &tuned,
             adapter: None,
         };
-        let (comparison, _) = compare_whole(sides, &args.work, &RemoteArgs::default(), printer)?;
+        let (mut comparison, _) =
+            compare_whole(sides, &args.work, &RemoteArgs::default(), printer)?;
+        let name = |carried: Carried| shown.join(carried.name).display().to_string();
+        comparison.base.reference = name(BASE);
+        comparison.tuned.reference = name(carried);
+        let command = format_heading(&comparison.base.reference, &comparison.tuned.reference);
         let report = judged::report(comparison, &policy, false);
         for Emit { format, path } in &emits {
             if let Format::Report(format) = *format {
@@ -82,7 +94,7 @@ fn judge_all(folder: &Path, args: &DemoArgs, printer: &Printer) -> Result<Outcom
                 fs::write_atomic(&beside(path, carried.name), text.as_bytes())?;
             }
         }
-        document.push_str(&format_heading(&base, &tuned));
+        document.push_str(&command);
         let layout = super::layout(printer);
         document.push_str(&judged::render(
             &report,

@@ -4,6 +4,8 @@ import { createRequire } from "node:module";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { runsHold } from "./runs.mjs";
+import { valuesHold } from "./values.mjs";
 
 const [browserPath, modules, folder] = process.argv.slice(2);
 const require = createRequire(join(modules, "package.json"));
@@ -35,7 +37,7 @@ async function open(name, options = {}) {
     if (request.url().split("#")[0] !== own && !request.url().startsWith("data:")) trouble.push(`request ${request.url()}`);
   });
   await page.goto(own);
-  await page.waitForFunction(() => document.documentElement.classList.contains("scripted"));
+  if (options.javaScriptEnabled !== false) await page.waitForFunction(() => document.documentElement.classList.contains("scripted"));
   await page.waitForTimeout(150);
   return { page, trouble, close: () => context.close() };
 }
@@ -149,6 +151,9 @@ if (names.includes("hostile.html")) {
   holds("nothing acted", trouble.length === 0, trouble.join("; "));
   await close();
 }
+
+await runsHold({ open, holds, charts, names });
+await valuesHold({ open, holds, names });
 
 // Without scripts the verdict and the findings are there.
 if (names.includes("fail.html")) {

@@ -165,6 +165,7 @@ fn the_pages_hold_in_a_browser() {
         &page("many.html"),
     );
     tunegate::fs::write_atomic(&page("runs.html"), runs(&failing).as_bytes()).unwrap();
+    crate::history::page::write_all(folder.path(), &HOSTILE);
     let target = format!("html={}", page("scan.html").display());
     let base = failing.path("base").display().to_string();
     crate::support::cmd::run(&["scan", &base, "--emit", &target]).expect_code(0);

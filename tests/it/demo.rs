@@ -64,3 +64,27 @@ fn the_demo_writes_a_page_for_each_verdict() {
     assert!(read("page-sound.html").contains("<h1>Pass</h1>"));
     assert!(read("page-broken.html").contains("<h1>Fail</h1>"));
 }
+
+/// Temporary folders are gone when the text is read.
+#[test]
+fn the_demo_names_no_temporary_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = folder.path().join("scratch");
+    tunegate::fs::create_dir_all(&scratch).unwrap();
+    let target = format!("html={}", folder.path().join("page.html").display());
+    let ran = Ran::of(
+        tunegate()
+            .env("TMPDIR", &scratch)
+            .args(["demo", "--emit", &target]),
+    )
+    .expect_code(0);
+    let scratch = scratch.display().to_string();
+    assert!(!ran.stdout.contains(&scratch), "{}", ran.stdout);
+    let line = "$ tunegate check --base demo/base --tuned demo/broken --policy sft";
+    assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    for name in ["page-sound.html", "page-broken.html"] {
+        let page = tunegate::fs::read_to_string(&folder.path().join(name)).unwrap();
+        assert!(!page.contains(&scratch), "{name}");
+        assert!(page.contains("demo/base"), "{name}");
+    }
+}

@@ -65,6 +65,27 @@ impl<'a> Window<'a> {
         .collect()
     }
 
+    /// How many runs set the limits.
+    pub(super) fn count(&self) -> usize {
+        self.good.setting().count()
+    }
+
+    /// What the limits of judged numbers are, or why there are none, in a sentence without its full stop.
+    pub(super) fn about(&self) -> String {
+        let Some(judged) = JUDGED.first() else {
+            return "No number is judged".to_owned();
+        };
+        if self.limits(&[judged.metric], None)[0].is_none() {
+            let reason = self.text(judged.metric, None);
+            return reason.replacen('n', "N", 1);
+        }
+        format!(
+            "Limits: beyond them one more run fails by policy `{}`; from the first {}",
+            plain(&self.policy.name),
+            self.runs()
+        )
+    }
+
     /// `8 accepted runs since 2026-03-01`.
     fn runs(&self) -> String {
         let count = plural(self.good.setting().count(), "accepted run");

@@ -4,6 +4,7 @@ mod accept;
 mod bisect;
 mod consult;
 mod limits;
+mod page;
 mod prune;
 mod record;
 mod render;

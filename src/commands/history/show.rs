@@ -4,25 +4,41 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::page::{self, Wanted};
 use super::render;
 use super::{filter, reader};
 use crate::cli::{HistoryFormat, ShowArgs};
 use crate::commands::{CommandError, Outcome, emit};
 use crate::fs;
 use crate::history::{Act, HistoryStore, Run, find, standing};
+use crate::policy::Policy;
 use crate::report::openmetrics::{self, Sample};
 
-const FORMATS: &[(&str, ())] = &[("openmetrics", ())];
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    OpenMetrics,
+    Html,
+}
+
+const FORMATS: &[(&str, Format)] = &[("openmetrics", Format::OpenMetrics), ("html", Format::Html)];
 
 pub(super) fn run(args: &ShowArgs) -> Result<Outcome, CommandError> {
     let emits = emit::parse(&args.emit, FORMATS)?;
     let mut store = reader(&args.store)?;
     let filter = filter(&args.select);
     let (mut runs, acts) = store.runs(&filter)?;
-    let metrics = openmetrics::render(&samples(&runs));
+    let policy = Policy::load(&args.policy.policy)?;
+    let mut texts = Vec::new();
+    for emit in &emits {
+        let text = match emit.format {
+            Format::OpenMetrics => openmetrics::render(&samples(&runs)),
+            Format::Html => page::render(&mut store, &runs, &acts, &policy, Wanted::default())?,
+        };
+        texts.push((&emit.path, text));
+    }
     let write = || {
-        let mut emits = emits.iter();
-        emits.try_for_each(|emit| fs::write_atomic(&emit.path, metrics.as_bytes()))
+        let mut texts = texts.iter();
+        texts.try_for_each(|(path, text)| fs::write_atomic(path, text.as_bytes()))
     };
     if let Some(text) = &args.run {
         let run = find(text, runs)?;

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use super::limits::{Limits, Window};
+use super::page::{self, Wanted};
 use super::render::{self, plain, plural};
 use super::{filter, reader};
 use crate::cli::{HistoryFormat, TrendArgs};
-use crate::commands::{CommandError, Outcome};
+use crate::commands::{CommandError, Outcome, emit};
+use crate::fs;
 use crate::history::{Act, HistoryError, Run, Standing, standing};
 use crate::layer::Role;
 use crate::policy::Policy;
@@ -15,6 +17,8 @@ use crate::report::{escape, number, spark};
 use crate::spectrum::metric::Metric;
 use crate::term::Printer;
 use crate::verdict::baseline::JUDGED;
+
+const FORMATS: &[(&str, ())] = &[("html", ())];
 
 /// Columns that axis and notes take.
 const MARGIN: usize = 28;
@@ -44,12 +48,19 @@ struct Trend<'a> {
 }
 
 pub(super) fn run(args: &TrendArgs, printer: &Printer) -> Result<Outcome, CommandError> {
+    let emits = emit::parse(&args.emit, FORMATS)?;
     let metrics = metrics(&args.metric)?;
     let role = args.role.as_deref().map(super::bisect::role).transpose()?;
     let policy = Policy::load(&args.policy.policy)?;
     let mut store = reader(&args.store)?;
     let (runs, acts) = store.runs(&filter(&args.select))?;
     let newest = runs.last().ok_or(HistoryError::Empty)?;
+    for emit in &emits {
+        let metrics = metrics.clone();
+        let wanted = Wanted { metrics, role };
+        let text = page::render(&mut store, &runs, &acts, &policy, wanted)?;
+        fs::write_atomic(&emit.path, text.as_bytes())?;
+    }
     // Charts of several models in one would mean nothing: the one that ran last.
     let line: Vec<Run> = runs
         .iter()

@@ -15,6 +15,7 @@ use crate::spectrum::metric::{Metric, MetricTable};
 use crate::verdict::{FindingLimit, RuleLimits, Trend};
 
 use super::flow::FlowSection;
+use super::runs::{self, RunsPage};
 use super::spectra::histograms;
 
 /// Of the fit behind a withheld alpha, what a figure draws.
@@ -27,6 +28,8 @@ struct Columns {
     reasons: Map<String, Value>,
     texts: Vec<String>,
     known: BTreeMap<String, usize>,
+    /// Limits of the rules, by metric: no value may come to lie on the other side of one, or on it.
+    bounds: BTreeMap<Metric, Vec<f64>>,
 }
 
 impl Columns {
@@ -38,11 +41,12 @@ impl Columns {
             if cells.clone().all(|cell| cell.is_none()) {
                 continue;
             }
+            let bounds = self.bounds.get(&metric).map_or(&[][..], Vec::as_slice);
             let values: Vec<Value> = cells
                 .clone()
                 .map(|cell| {
                     let value = cell.and_then(crate::num::Measured::value);
-                    value.map_or(Value::Null, rounded)
+                    value.map_or(Value::Null, |value| rounded_beside(value, bounds))
                 })
                 .collect();
             let mut reasons = Map::new();
@@ -86,7 +90,10 @@ pub(super) fn of_check(report: &Report, flow: Option<&FlowSection>) -> Map<Strin
     let roles = roles(layers.iter().map(|layer| layer.role));
     root.insert("layers".into(), comparison_layers(report, &roles));
     root.insert("roles".into(), names(&roles));
-    let mut columns = Columns::default();
+    let mut columns = Columns {
+        bounds: bounds(&report.limits),
+        ..Columns::default()
+    };
     let tables = |of: fn(&LayerComparison) -> Option<&MetricTable>| -> Vec<Option<&MetricTable>> {
         layers.iter().map(of).collect()
     };
@@ -149,10 +156,41 @@ pub(super) fn of_flow(flow: &FlowSection) -> Map<String, Value> {
     root
 }
 
+/// Of the runs of a history.
+pub(super) fn of_runs(page: &RunsPage) -> Map<String, Value> {
+    let mut root = head("runs");
+    Columns::default().into(&mut root);
+    root.insert("roles".into(), json!([]));
+    root.insert("history".into(), runs::data(page));
+    root
+}
+
 /// Five significant digits: more than a reader sees, and half the size of all of them.
 pub(super) fn rounded(value: f64) -> Value {
     let short: Option<f64> = format!("{value:.4e}").parse().ok();
     number(short.unwrap_or(f64::NAN))
+}
+
+/// As [`rounded`], with as many digits more as it takes to stand to every bound as the value itself does:
+/// the page tells from these numbers what is past a limit.
+fn rounded_beside(value: f64, bounds: &[f64]) -> Value {
+    let stands = |value: f64| bounds.iter().map(move |bound| value.total_cmp(bound));
+    let alike =
+        |short: f64| stands(short).eq(stands(value)) && stands(short.abs()).eq(stands(value.abs()));
+    let mut shorts = (4..17).filter_map(|digits| format!("{value:.digits$e}").parse::<f64>().ok());
+    number(shorts.find(|short| alike(*short)).unwrap_or(value))
+}
+
+fn bounds(limits: &[RuleLimits]) -> BTreeMap<Metric, Vec<f64>> {
+    let mut bounds: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
+    for limits in limits {
+        for limit in [limits.warn, limits.fail].into_iter().flatten() {
+            let found = [limit.min, limit.max].into_iter().flatten();
+            let of_metric = bounds.entry(limits.metric).or_default();
+            of_metric.extend(found.map(crate::num::Finite::get));
+        }
+    }
+    bounds
 }
 
 fn head(kind: &str) -> Map<String, Value> {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`flow`](FlowSection) | what `track` gives to be drawn |
 //! | `data` | the numbers, as JSON in the page |
+//! | [`runs`](RunsPage) | what a history gives to be shown |
 //! | `spectra` | spectra as histograms |
 //! | `page` | the template, its content security policy, and the assembly |
 //! | `page/` | style and scripts, which only read the JSON |
@@ -20,6 +21,7 @@
 mod data;
 mod flow;
 mod page;
+mod runs;
 mod spectra;
 
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod tests;
 use super::{Report, ScanReport, TemplateError};
 
 pub use flow::{FlowMark, FlowSection, FlowSeries, FlowText};
+pub use runs::{RunAct, RunGroup, RunLimits, RunRow, RunsPage};
 
 /// The page of a judged pair, with its flow over checkpoints where there is one.
 ///
@@ -51,4 +54,12 @@ pub fn scan(report: &ScanReport) -> Result<String, TemplateError> {
 /// As [`check`].
 pub fn flow(title: &str, section: &FlowSection) -> Result<String, TemplateError> {
     page::of_flow(title, section)
+}
+
+/// The page of the runs of a history.
+///
+/// # Errors
+/// As [`check`].
+pub fn runs(page: &RunsPage) -> Result<String, TemplateError> {
+    page::of_runs(page)
 }

@@ -18,12 +18,14 @@ use crate::report::{Report, ScanReport, TemplateError};
 
 use super::data;
 use super::flow::{FlowSection, FlowText};
+use super::runs::{RunsPage, RunsText};
 
 const TEMPLATE: &str = "page.html.j2";
+const RUNS: &str = "runs.html.j2";
 const STYLE: &str = include_str!("page/style.css");
 const CHARTS: &str = include_str!("vendor/plot.js");
 /// In order: each uses only what stands before it.
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 9] = [
     include_str!("page/core.js"),
     include_str!("page/limits.js"),
     include_str!("page/alpha.js"),
@@ -31,6 +33,7 @@ const SCRIPTS: [&str; 8] = [
     include_str!("page/heat.js"),
     include_str!("page/table.js"),
     include_str!("page/time.js"),
+    include_str!("page/runs.js"),
     include_str!("page/main.js"),
 ];
 /// Of the style sheet that Observable Plot puts into each chart; a browser reports another one.
@@ -63,6 +66,8 @@ struct Page {
     sentence: String,
     view: Option<View>,
     facts: Vec<Fact>,
+    /// Of the runs of a history, where it is their page.
+    runs: Option<RunsText>,
     /// Anchor and title.
     sections: Vec<Pair>,
     has_layers: bool,
@@ -185,6 +190,30 @@ pub(super) fn of_flow(title: &str, flow: &FlowSection) -> Result<String, Templat
     render(page, data::of_flow(flow))
 }
 
+pub(super) fn of_runs(runs: &RunsPage) -> Result<String, TemplateError> {
+    let text = RunsText::of(runs);
+    let fact = |name: &'static str, (value, more): &(String, String)| Fact {
+        name,
+        value: value.clone(),
+        more: more.clone(),
+    };
+    let page = Page {
+        title: text.title.clone(),
+        tone: text.tone,
+        heading: text.heading.clone(),
+        sentence: text.sentence.clone(),
+        facts: text
+            .facts
+            .iter()
+            .map(|(name, value)| fact(name, value))
+            .collect(),
+        unscripted: "the charts are not here, the table of the runs is",
+        runs: Some(text),
+        ..Page::default()
+    };
+    render(page, data::of_runs(runs))
+}
+
 /// Where no text came with the lines, the marks are still told.
 fn text_of(flow: &FlowSection) -> FlowText {
     let mut text = flow.text.clone();
@@ -219,6 +248,9 @@ fn render(mut page: Page, data: Map<String, Value>) -> Result<String, TemplateEr
     );
     environment
         .add_template(TEMPLATE, include_str!("page/page.html.j2"))
+        .map_err(|error| wrong(&error))?;
+    environment
+        .add_template(RUNS, include_str!("page/runs.html.j2"))
         .map_err(|error| wrong(&error))?;
     let template = environment
         .get_template(TEMPLATE)
@@ -270,15 +302,19 @@ fn in_a_script(json: &str) -> String {
 
 fn sections(page: &Page) -> Vec<Pair> {
     let judged = page.view.is_some();
+    let has_runs = page.runs.as_ref().is_some_and(|runs| !runs.rows.is_empty());
     [
         ("findings", "Findings", judged),
         ("depth", "Over depth", page.has_layers),
         ("layer", "Layer", page.has_layers),
         ("drift", "Use of the limits", page.has_layers && judged),
         ("layers", "All layers", page.has_layers),
+        ("nights", "Nights with control limits", has_runs),
+        ("runs", "All runs", has_runs),
         ("history", "Over runs", page.trend_source.is_some()),
         ("flow", "Over checkpoints", page.has_flow),
-        ("about", "Coverage and settings", true),
+        ("about", "Coverage and settings", page.runs.is_none()),
+        ("about", "How to read this", page.runs.is_some()),
     ]
     .into_iter()
     .filter(|(.., there)| *there)

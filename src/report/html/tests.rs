@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{FlowMark, FlowSection, FlowSeries, check, flow, page};
 use crate::code::Level;
 use crate::layer::{LayerName, Role};
-use crate::num::Finite;
+use crate::num::{Finite, Measured};
 use crate::report::{Report, sample};
 use crate::spectrum::metric::Metric;
 use crate::verdict::{Series, Trend, TrendPoint};
@@ -240,4 +240,25 @@ fn the_charts_are_the_bundle_whose_hash_is_recorded() {
     let digits = crate::checkpoint::fingerprint::sha256_hex(charts.as_bytes());
     assert_eq!(recorded.trim_end(), format!("{digits}  plot.js"));
     assert!(charts.starts_with("/*! The charts"));
+}
+
+#[test]
+fn a_value_beside_a_limit_is_not_rounded_onto_it() {
+    let mut report = sample::fail();
+    let metric = report.limits[0].metric;
+    for (layer, value) in
+        report
+            .comparison
+            .layers
+            .iter_mut()
+            .zip([0.300_000_1, -0.299_999_99, 0.123_456_78])
+    {
+        layer.drift.set(metric, Measured::of(value));
+    }
+    let data = data(&check(&report, None).unwrap());
+    assert_eq!(data["rules"][0]["fail"]["max"], 0.3);
+    let column = &data["metrics"]["drift"][metric.as_str()];
+    assert_eq!(column[0], 0.300_000_1);
+    assert_eq!(column[1], -0.299_999_99);
+    assert_eq!(column[2], 0.12346);
 }

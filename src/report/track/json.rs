@@ -1,14 +1,17 @@
 //! The flow as one JSON document.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
+use crate::layer::Role;
 use crate::num::Measured;
 use crate::report::json as document;
 use crate::track::{
     DISPUTED, Flow, Mark, MarkKind, Order, Problem, Recommendation, Series, StepStage, changes,
 };
 
-use super::identity;
+use super::{identity, roles_of_layers};
 
 /// `steps` with their phases, `series` (one value a step, `null` with its reason under `reasons` by the
 /// step's label), `marks`, `recommendation` and `problems`.
@@ -65,7 +68,8 @@ pub fn json(flow: &Flow) -> String {
         })
     });
     root.insert("layers".into(), layers.collect());
-    let series = flow.series.iter().map(|found| series(flow, found));
+    let roles = roles_of_layers(flow);
+    let series = flow.series.iter().map(|found| series(flow, &roles, found));
     root.insert("series".into(), series.collect());
     document::to_text(root)
 }
@@ -137,8 +141,8 @@ fn problem(flow: &Flow, problem: &Problem) -> Value {
     })
 }
 
-fn series(flow: &Flow, series: &Series) -> Value {
-    let (subject, name, role) = identity(flow, &series.subject);
+fn series(flow: &Flow, roles: &BTreeMap<&str, Role>, series: &Series) -> Value {
+    let (subject, name, role) = identity(roles, &series.subject);
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let value = |measured: &Measured| measured.value().map_or(Value::Null, document::number);
     let values: Vec<Value> = series.values.iter().map(value).collect();

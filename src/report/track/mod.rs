@@ -9,8 +9,11 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
+use crate::layer::Role;
 use crate::spectrum::metric::Metric;
-use crate::track::{Flow, Stage, Subject, TRACKED};
+use crate::track::{Flow, Series, Stage, Subject, TRACKED};
 
 use super::csv;
 
@@ -19,6 +22,9 @@ pub use json::json;
 pub use markdown::markdown;
 pub use page::html;
 
+/// Kind of the whole model in a table.
+const MODEL: &str = "model";
+
 /// One row for each step of the model, of each role, and of each layer: `step,ref,subject,name,role`, then the
 /// metrics, then `phase` and `confidence` for the model. An empty cell has no value; the JSON document
 /// says why.
@@ -26,20 +32,34 @@ pub fn csv(flow: &Flow) -> String {
     let mut header = vec!["step", "ref", "subject", "name", "role"];
     header.extend(TRACKED.iter().map(|metric| metric.as_str()));
     header.extend(["phase", "confidence"]);
-    let mut subjects: Vec<&Subject> = Vec::new();
-    for series in &flow.series {
-        if subjects.last() != Some(&&series.subject) {
-            subjects.push(&series.subject);
-        }
-    }
+    // The series of one subject stand together, so that nothing is searched for in all of them.
+    let subjects = flow
+        .series
+        .chunk_by(|one, next| one.subject == next.subject);
+    let roles = roles_of_layers(flow);
     let rows = subjects
-        .into_iter()
-        .flat_map(|subject| (0..flow.steps.len()).map(move |step| csv_row(flow, subject, step)));
+        .filter_map(<[Series]>::split_first)
+        .flat_map(|(first, others)| {
+            let columns = columns(first, others);
+            let identity = identity(&roles, &first.subject);
+            (0..flow.steps.len()).map(move |step| csv_row(flow, &columns, identity, step))
+        });
     csv::write(&header, rows)
 }
 
-fn csv_row(flow: &Flow, subject: &Subject, step: usize) -> Vec<String> {
-    let (kind, name, role) = identity(flow, subject);
+/// The series of one subject in the order of the columns.
+fn columns<'a>(first: &'a Series, others: &'a [Series]) -> Vec<Option<&'a Series>> {
+    let all = std::iter::once(first).chain(others);
+    let of = |metric: &Metric| all.clone().find(|series| series.metric == *metric);
+    TRACKED.iter().map(of).collect()
+}
+
+fn csv_row(
+    flow: &Flow,
+    columns: &[Option<&Series>],
+    (kind, name, role): (&'static str, &str, &'static str),
+    step: usize,
+) -> Vec<String> {
     let at = flow.steps.get(step);
     let mut row = vec![
         csv::text_cell(at.map_or("", |step| step.label.as_str())),
@@ -48,30 +68,36 @@ fn csv_row(flow: &Flow, subject: &Subject, step: usize) -> Vec<String> {
         csv::text_cell(name),
         role.to_owned(),
     ];
-    let value = |metric: Metric| {
-        let series = flow.series_of(subject, metric)?;
-        series.values.get(step)?.value()
-    };
+    let value = |column: Option<&Series>| column?.values.get(step)?.value();
     row.extend(
-        TRACKED
+        columns
             .iter()
-            .map(|metric| csv::number_cell(value(*metric))),
+            .map(|column| csv::number_cell(value(*column))),
     );
-    let stage = flow.stages.get(step).filter(|_| *subject == Subject::Model);
+    let stage = flow.stages.get(step).filter(|_| kind == MODEL);
     let confidence = stage.and_then(|stage| stage.confidence);
     row.push(stage.map_or("", |stage| stage.stage.as_str()).to_owned());
     row.push(confidence.map_or("", |found| found.as_str()).to_owned());
     row
 }
 
+fn roles_of_layers(flow: &Flow) -> BTreeMap<&str, Role> {
+    let layers = flow.layers.iter();
+    layers
+        .map(|layer| (layer.name.as_str(), layer.role))
+        .collect()
+}
+
 /// Kind, name and role of a subject; empty where it has none.
-fn identity<'a>(flow: &'a Flow, subject: &'a Subject) -> (&'static str, &'a str, &'static str) {
+fn identity<'a>(
+    roles: &BTreeMap<&str, Role>,
+    subject: &'a Subject,
+) -> (&'static str, &'a str, &'static str) {
     match subject {
-        Subject::Model => ("model", "", ""),
+        Subject::Model => (MODEL, "", ""),
         Subject::Role(role) => ("role", "", role.as_str()),
         Subject::Layer(name) => {
-            let known = flow.layers.iter().find(|layer| layer.name == *name);
-            let role = known.map_or("", |layer| layer.role.as_str());
+            let role = roles.get(name.as_str()).map_or("", |role| role.as_str());
             ("layer", name.as_str(), role)
         }
     }

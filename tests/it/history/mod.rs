@@ -8,6 +8,7 @@ mod exchange;
 mod faults;
 mod formats;
 mod known;
+pub(crate) mod page;
 mod refusals;
 mod runs;
 mod schema;

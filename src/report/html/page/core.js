@@ -30,6 +30,24 @@ function number(value) {
 // As a person would write a limit.
 const plain = (value) => String(Number(value.toPrecision(4)));
 
+// With as many digits as it takes to look different from every bound that it differs from.
+function beside(value, bounds) {
+  if (value === null || value === undefined) return number(value);
+  const others = bounds.filter((bound) => bound !== null && bound !== undefined && bound !== value && Math.abs(bound) !== Math.abs(value));
+  const looks = (text) => others.some((bound) => Math.abs(Number(text)) === Math.abs(Number(bound.toPrecision(4))) || text === number(bound));
+  let text = number(value);
+  for (let digits = 5; digits <= 17 && looks(text); digits += 1) text = String(Number(value.toPrecision(digits)));
+  return text;
+}
+const boundsOf = (rules) => rules.flatMap((rule) => [rule.warn, rule.fail].flatMap((limit) => limit ? Object.values(limit) : []));
+
+// May be broken where a name has a joint.
+function breakable(text) {
+  const made = element("span");
+  for (const part of text.split(/(?<=[_./])/)) made.append(part, document.createElement("wbr"));
+  return made;
+}
+
 const short = (text, length) =>
   text.length <= length ? text : `${text.slice(0, Math.floor(length / 2) - 1)}…${text.slice(text.length - Math.ceil(length / 2))}`;
 

@@ -8,6 +8,9 @@ const STEPS = [
   { name: "past fail", fill: "var(--heat-fail)", mark: "✗" },
 ];
 
+// Pixels of a row below which the names of two rows would overlap.
+const LEAST_FOR_NAMES = 14;
+
 function heatSection() {
   const place = document.getElementById("heat");
   if (!place) return;
@@ -50,13 +53,13 @@ function heatChart(cells, columns, rows, width) {
   const firsts = new Map();
   for (const index of rows) if (layers.block[index] !== null && !firsts.has(layers.block[index])) firsts.set(layers.block[index], index);
   const every = Math.ceil(firsts.size / (rows.length * height / 16));
-  const ticks = names && height >= 11 ? rows : [...firsts].filter(([block]) => block % every === 0).map(([, index]) => index);
+  const ticks = names && height >= LEAST_FOR_NAMES ? rows : [...firsts].filter(([block]) => block % every === 0).map(([, index]) => index);
   const label = `${cells.length} values of ${rows.length} layers under ${columns.length} rules: ${past.filter((cell) => cell.step === 5).length} past fail, ${past.filter((cell) => cell.step === 4).length} past warn. The table of layers has the values.`;
-  const left = names && height >= 11 ? Math.min(330, width * 0.4) : 56;
+  const left = names && height >= LEAST_FOR_NAMES ? Math.min(330, width * 0.4) : 56;
   const made = chart(label, {
     width, height: rows.length * height + 92, marginLeft: left, marginTop: 86, marginRight: 52, marginBottom: 6, padding: height < 6 ? 0 : 0.06,
     x: { type: "band", domain: columns, label: null, axis: "top", tickRotate: -38, tickSize: 0, tickFormat: (rule) => short(rule, 22) },
-    y: { type: "band", domain: rows, label: null, ticks, tickSize: 0, tickFormat: (index) => names && height >= 11 ? short(layers.name[index], Math.floor(left / 6.6)) : `block ${layers.block[index]}` },
+    y: { type: "band", domain: rows, label: null, ticks, tickSize: 0, tickFormat: (index) => names && height >= LEAST_FOR_NAMES ? short(layers.name[index], Math.floor(left / 6.6)) : `block ${layers.block[index]}` },
     marks: [
       Plot.cell(cells, { x: "rule", y: "index", fill: (cell) => STEPS[cell.step].fill }),
       height >= 9 ? Plot.text(past, { x: "rule", y: "index", text: (cell) => STEPS[cell.step].mark, fill: (cell) => cell.step === 5 ? "#fff" : "var(--heat-ink)", fontWeight: "bold" }) : null,
@@ -69,6 +72,6 @@ function heatChart(cells, columns, rows, width) {
 
 const heatTip = (cell) => [
   short(layers.name[cell.index], 44),
-  `${cell.limit.metric} ${number(cell.found)}: ${STEPS[cell.step].name}${cell.step < 4 ? " of the limit" : ""}`,
+  `${cell.limit.metric} ${beside(cell.found, boundsOf([cell.limit]))}: ${STEPS[cell.step].name}${cell.step < 4 ? " of the limit" : ""}`,
   [cell.limit.warn && `warn ${limitText(cell.limit.warn)}`, cell.limit.fail && `fail ${limitText(cell.limit.fail)}`].filter(Boolean).join(", "),
 ].join("\n");

@@ -27,7 +27,7 @@ function layerSection() {
 }
 
 function showLayer(index) {
-  document.getElementById("layer-name").textContent = layers.name[index];
+  document.getElementById("layer-name").replaceChildren(breakable(layers.name[index]));
   document.getElementById("layer-facts").replaceChildren(...(layers.level[index] ? [badge(layers.level[index]), " · "] : []),
     `${role(index)} · ${layers.shape[index]} · ${layers.dtype[index]}` + (layers.phase?.[index] ? ` · ${layers.phase[index]}` : ""));
   document.getElementById("layer-said").textContent = `Layer ${layers.name[index]} picked`;
@@ -140,9 +140,9 @@ function updateChart(index, found, width) {
 function layerTable(index) {
   const cell = (part, metric) => {
     const found = value(part, metric, index);
-    if (found !== null) return element("td", { class: "number" }, number(found));
-    const why = reason(part, metric, index);
-    return element("td", { class: "number none", title: why }, "–");
+    if (found !== null) return element("td", { class: "number" }, part === own || part === "drift" ? beside(found, boundsOf(rulesOf(metric, index))) : number(found));
+    // Beside the numbers of a pair the reason stands in the column of the limits.
+    return element("td", { class: "number none" }, "–", part === "drift" ? "" : why(reason(part, metric, index), "why"));
   };
   const table = element("table", { class: "plain" });
   if (isScan) {
@@ -172,6 +172,9 @@ function layerTable(index) {
   return element("div", { class: "two" }, scrolled(table, "Numbers of the pair"), element("div", {}, scrolled(sides(first), "Numbers of each side"),
     others.length ? element("details", {}, element("summary", {}, `${others.length} more numbers of each side`), scrolled(sides(others), "More numbers of each side")) : null));
 }
+
+// Why there is no value, for everybody: a title is neither reached by keyboard nor printed.
+const why = (text, how) => text === undefined ? "" : element("span", { class: how }, ` ${text}`);
 
 const FIRST = ["frobenius_norm", "spectral_norm", "stable_rank", "effective_rank", "alpha", "alpha_stderr", "ks_distance", "xmin", "tail_count",
   "alpha_hill", "alpha_noise", "mp_edge", "spike_count", "trap_count", "rank_loss", "kurtosis", "mean", "std", "zero_fraction", "nonfinite_count"];

@@ -5,6 +5,7 @@ tableSection();
 layerSection();
 historySection();
 flowSection();
+runsSection();
 for (const button of document.querySelectorAll("button[data-layer]")) {
   button.addEventListener("click", () => goToLayer(Number(button.dataset.layer)));
 }

@@ -9,7 +9,7 @@ function tableSection() {
   if (!table) return;
   const shown = COLUMNS.filter(([part, metric]) => column(part, metric)?.some((value) => value !== null));
   const columns = [
-    { title: "layer", key: (index) => index },
+    { title: "layer", key: (index) => index, sorted: "ascending" },
     ...(isScan ? [] : [{ title: "level", key: (index) => SEVERITY[layers.level[index]] }]),
     { title: "role", key: (index) => role(index) },
     { title: "shape", key: (index) => layers.parameters[index], number: true, down: true },
@@ -22,10 +22,31 @@ function tableSection() {
   const body = element("tbody", {}, ...rows);
   table.append(element("thead", {}, element("tr", {}, ...columns.map((column) => headCell(column, columns, rows, body)))), body);
   filters(rows);
+  const list = missing(shown);
+  if (list) document.getElementById("layers-why").append(list);
   onPick((index) => {
     for (const row of table.querySelectorAll("tr.picked")) row.classList.remove("picked");
     rows[index].classList.add("picked");
   });
+}
+
+// What the table has no value for, and why.
+function missing(shown) {
+  const groups = new Map();
+  for (const [part, metric] of shown) {
+    const title = part === "base" || part === "tuned" ? `${metric} of the ${part}` : metric;
+    for (const [index, text] of Object.entries(report.reasons[`${part}.${metric}`] ?? {})) {
+      const line = `${title}: ${report.texts[text]}`;
+      groups.set(line, [...(groups.get(line) ?? []), layers.name[index]]);
+    }
+  }
+  if (!groups.size) return null;
+  const items = [...groups].map(([line, names]) => {
+    const more = names.length > 3 ? `, and ${names.length - 3} more` : "";
+    const first = names.slice(0, 3).flatMap((name, at) => [at ? ", " : "", element("span", { class: "code" }, breakable(name))]);
+    return element("li", {}, `${line} (`, ...first, `${more})`);
+  });
+  return element("details", { class: "card" }, element("summary", {}, `Why ${items.length === 1 ? "a value is" : "values are"} missing`), element("ul", { class: "plain" }, ...items));
 }
 
 function tableRow(index, columns) {
@@ -42,14 +63,16 @@ function tableRow(index, columns) {
     const level = found === null || column.part === "base" ? "" : rulesOf(column.metric, index).map((rule) => levelOf(rule, found)).sort((a, b) => SEVERITY[a] - SEVERITY[b])[0] ?? "";
     const cell = element("td", { class: `number ${found === null ? "none" : level}`, title: found === null ? reason(column.part, column.metric, index) : null });
     if (level) cell.append(element("span", { class: "mark", "aria-hidden": "true" }, LEVELS[level]), element("span", { class: "unseen" }, `past ${level}: `));
-    cell.append(number(found));
+    cell.append(level ? beside(found, boundsOf(rulesOf(column.metric, index))) : number(found));
+    if (found === null) cell.append(why(reason(column.part, column.metric, index), "unseen"));
     return cell;
   }));
 }
 
 function headCell(column, columns, rows, body) {
-  const button = element("button", { type: "button" }, column.title, element("span", { class: "arrow", "aria-hidden": "true" }));
-  const cell = element("th", { scope: "col", class: column.number ? "number" : "", "aria-sort": column.title === "layer" ? "ascending" : "none" }, button);
+  const title = typeof column.title === "string" ? [breakable(column.title)] : column.title;
+  const button = element("button", { type: "button" }, ...title, element("span", { class: "arrow", "aria-hidden": "true" }));
+  const cell = element("th", { scope: "col", class: column.number ? "number" : "", "aria-sort": column.sorted ?? "none" }, button);
   button.addEventListener("click", () => {
     const before = cell.getAttribute("aria-sort");
     const falling = before === "none" ? Boolean(column.down) : before === "ascending";
