@@ -158,7 +158,8 @@ pub(super) fn thresholds(p_values: &[f64], error: f64, rate: f64) -> (f64, f64) 
     let hits = |significant: Vec<bool>| significant.into_iter().filter(|yes| *yes).count() as f64;
     let failing = hits(holm(p_values, error));
     let warning = hits(benjamini_hochberg(p_values, rate));
-    let strict = error / crate::num::max(count - failing + 1.0, 1.0);
+    // Where none fails, the bound is that of the first step.
+    let strict = error / (count - crate::num::max(failing, 1.0) + 1.0);
     let lenient = rate * crate::num::max(warning, 1.0) / count;
     (crate::num::min(strict, error), lenient)
 }

@@ -1,6 +1,8 @@
 //! Limits learnt from good runs, on the reports of real fine-tunes (`tests/reference/good-runs`): good
 //! ones that were held out, quiet failures, and a doubled learning rate.
 
+mod reaction;
+
 use std::path::Path;
 
 use jiff::civil::date;
@@ -27,7 +29,8 @@ const BAD_ADAPTERS: [&str; 2] = ["lora-constant-1", "lora-shuffled-1"];
 
 fn path(name: &str) -> String {
     let root = env!("CARGO_MANIFEST_DIR");
-    format!("{root}/tests/reference/good-runs/{name}.json")
+    let (folder, name) = name.split_once('/').unwrap_or(("good-runs", name));
+    format!("{root}/tests/reference/{folder}/{name}.json")
 }
 
 fn report(name: &str) -> Report {
