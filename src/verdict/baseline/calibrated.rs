@@ -9,7 +9,6 @@ use super::{
     Bounds, Expected, GoodRuns, JUDGED, Judged, LAYER_SHARE, LayerModel, MODEL_SHARE, ROLE_SHARE,
 };
 use crate::calibrate::Spread;
-use crate::calibrate::limits::tolerance_factor;
 use crate::layer::{LayerName, Role};
 use crate::num;
 use crate::policy::BaselineSettings;
@@ -48,7 +47,7 @@ pub struct CalibratedLimit {
     pub centre: (f64, f64),
     /// Standard deviation on the metric's scale, and its degrees of freedom; of layers, the median.
     pub spread: Spread,
-    /// Factors of the standard deviation.
+    /// Factors of this standard deviation, for what warns and what fails.
     pub factor: (f64, f64),
     /// Layers that it holds for.
     pub layers: usize,
@@ -61,6 +60,25 @@ pub struct Untouched {
     pub layers: usize,
 }
 
+/// Chances of a sound run to be outside one limit that warns, and one that fails.
+#[derive(Debug, Clone, Copy)]
+struct Errors {
+    warn: f64,
+    fail: f64,
+}
+
+impl Errors {
+    /// The share of one kind of limits, evenly over `tests` of them. What warns and what fails are shared
+    /// out alike, so that a sound run seldom warns however many limits there are.
+    fn shared(settings: &BaselineSettings, share: f64, tests: usize) -> Self {
+        let each = share / num::max(tests as f64, 1.0);
+        Self {
+            warn: settings.false_discovery_rate.get() * each,
+            fail: settings.family_wise_error.get() * each,
+        }
+    }
+}
+
 /// Widths from the chance of an error and the content, at least the effect that matters.
 struct Widths {
     warn: f64,
@@ -68,10 +86,11 @@ struct Widths {
     factor: (f64, f64),
 }
 
-fn widths(spread: Spread, runs: f64, error: f64, effects: (f64, f64)) -> Widths {
-    let of = |content: f64| tolerance_factor(runs, spread.df, content, CONFIDENCE);
-    let fail = num::max(spread.prediction_factor(runs, error), of(FAIL_CONTENT));
-    let warn = num::min(of(WARN_CONTENT), fail);
+fn widths(spread: Spread, runs: f64, errors: Errors, effects: (f64, f64)) -> Widths {
+    let of = |error: f64, content: f64| spread.covering_factor(runs, error, content, CONFIDENCE);
+    let fail = of(errors.fail, FAIL_CONTENT);
+    // A policy may let more sound runs fail than warn.
+    let warn = num::min(of(errors.warn, WARN_CONTENT), fail);
     let fail_width = num::max(fail * spread.sd, effects.1);
     Widths {
         warn: num::min(num::max(warn * spread.sd, effects.0), fail_width),
@@ -86,22 +105,23 @@ pub fn calibrated(
     models: &[LayerModel<'_>],
     settings: &BaselineSettings,
 ) -> Vec<CalibratedLimit> {
-    let error = settings.family_wise_error.get();
     let roles = good.roles();
-    let mut limits = medians(good, models, &[None], error * MODEL_SHARE);
+    let of_model = |tests: usize| Errors::shared(settings, MODEL_SHARE, tests);
+    let of_roles = |tests: usize| Errors::shared(settings, ROLE_SHARE, tests);
+    let mut limits = medians(good, models, &[None], of_model);
     let some: Vec<Option<Role>> = roles.iter().copied().map(Some).collect();
-    limits.extend(medians(good, models, &some, error * ROLE_SHARE));
+    limits.extend(medians(good, models, &some, of_roles));
     let count = models
         .iter()
         .filter(|model| DETAILED.contains(&model.judged.metric))
         .count();
-    let error = error * LAYER_SHARE / num::max(count as f64, 1.0);
+    let errors = Errors::shared(settings, LAYER_SHARE, count);
     for role in roles {
         for judged in JUDGED
             .iter()
             .filter(|judged| DETAILED.contains(&judged.metric))
         {
-            limits.extend(of_layers(good, models, judged, role, error));
+            limits.extend(of_layers(good, models, judged, role, errors));
         }
     }
     limits
@@ -111,7 +131,7 @@ fn medians(
     good: &GoodRuns<'_>,
     models: &[LayerModel<'_>],
     roles: &[Option<Role>],
-    error: f64,
+    errors: impl Fn(usize) -> Errors,
 ) -> Vec<CalibratedLimit> {
     let mut found: Vec<(Option<Role>, Expected)> = Vec::new();
     for role in roles {
@@ -123,7 +143,7 @@ fn medians(
             }
         }
     }
-    let error = error / num::max(found.len() as f64, 1.0);
+    let errors = errors(found.len());
     found
         .into_iter()
         .map(|(role, expected)| {
@@ -131,7 +151,7 @@ fn medians(
             let widths = widths(
                 expected.spread,
                 expected.runs,
-                error,
+                errors,
                 (judged.warn, judged.fail),
             );
             // The runs that are called good are inside, however far apart they are.
@@ -164,7 +184,7 @@ fn of_layers(
     models: &[LayerModel<'_>],
     judged: &'static Judged,
     role: Role,
-    error: f64,
+    errors: Errors,
 ) -> Option<CalibratedLimit> {
     let shared = levels::expected(good, models, judged.metric, Some(role))?.spread;
     let own: Vec<&LayerModel<'_>> = models
@@ -199,18 +219,17 @@ fn of_layers(
         widen("warn", placed, 0.0);
         widen("fail", placed, 0.0);
     }
-    let mut spreads: Vec<Spread> = Vec::new();
-    let mut factor = (0.0, 0.0);
+    let mut shown: Vec<(Spread, (f64, f64))> = Vec::new();
     for model in &own {
         let spread = model.spread.with(shared);
-        let widths = widths(spread, model.runs, error, effects);
+        let widths = widths(spread, model.runs, errors, effects);
         widen("centre", model.centre, 0.0);
         widen("warn", model.centre, num::max(widths.warn, model.reach));
         widen("fail", model.centre, num::max(widths.fail, model.reach));
-        spreads.push(spread);
-        factor = widths.factor;
+        shown.push((spread, widths.factor));
     }
-    spreads.sort_by(|left, right| left.sd.total_cmp(&right.sd));
+    shown.sort_by(|left, right| left.0.sd.total_cmp(&right.0.sd));
+    let (spread, factor) = *shown.get(shown.len() / 2)?;
     let inverse = |edge: &(f64, f64)| Bounds {
         min: judged.scale.inverse(edge.0),
         max: judged.scale.inverse(edge.1),
@@ -222,7 +241,7 @@ fn of_layers(
         warn: inverse(edges.get("warn")?),
         fail: inverse(edges.get("fail")?),
         centre: (centre.min, centre.max),
-        spread: *spreads.get(spreads.len() / 2)?,
+        spread,
         factor,
         layers: own.len(),
     })

@@ -51,7 +51,7 @@ pub(super) struct LayerTest<'a> {
     pub(super) shift: f64,
     pub(super) p: f64,
     pub(super) level: Option<Level>,
-    /// Half the width of its limits about centre and shift.
+    /// Half the width of its limits about centre and shift; infinite where it is as expected.
     pub(super) half_width: f64,
 }
 
@@ -123,6 +123,9 @@ fn shifting<'a>(
         let group = roles.contains(&layer.role).then_some(layer.role);
         groups.entry(group).or_default().push(layer);
     }
+    // A layer alone in its group is all of what the group shares, so that nothing of its own is left: it
+    // is judged as the median of its role.
+    groups.retain(|_, layers| layers.len() > 1);
     let shifting = |(role, layers)| Shifting {
         judged,
         role,
@@ -239,7 +242,7 @@ pub(super) fn judge<'a>(
                 shift: 0.0,
                 p: 1.0,
                 level: None,
-                half_width: 0.0,
+                half_width: f64::INFINITY,
             })
         })
         .collect();
@@ -281,9 +284,11 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
         } else if warned[index] && !inside(judged.warn) {
             test.level = Some(Level::Warn);
         }
+        // Limits are shown where a layer is beyond them; they take most of the time.
         let (p, effect) = match test.level {
             Some(Level::Warn) => (lenient, judged.warn),
-            Some(Level::Fail | Level::Note) | None => (strict, judged.fail),
+            Some(Level::Fail | Level::Note) => (strict, judged.fail),
+            None => continue,
         };
         let half = spread.prediction_factor(test.model.runs, p) * spread.sd;
         test.half_width = num::max(half, effect * LAYER_FACTOR);

@@ -9,6 +9,7 @@ use crate::calibrate::multiplicity::{benjamini_hochberg, holm};
 use crate::code::Level;
 use crate::compare::Levels;
 use crate::layer::Role;
+use crate::num;
 use crate::policy::BaselineSettings;
 use crate::spectrum::metric::Metric;
 
@@ -99,31 +100,39 @@ pub(super) fn expected(
     if values.is_empty() || values.len() < good.setting().count().min(2) {
         return None;
     }
-    let factor = if role.is_some() { ROLE_FACTOR } else { 1.0 };
     Expected::of(
         judged,
         &values,
         scatter_of_median(models, metric, role),
-        factor,
+        role_factor(role),
     )
 }
 
+/// How much more than the model a role scatters.
+pub(super) fn role_factor(role: Option<Role>) -> f64 {
+    if role.is_some() { ROLE_FACTOR } else { 1.0 }
+}
+
 /// Standard deviation of a median that the scatter of single layers alone gives: sqrt(pi / 2) that of
-/// a mean.
-fn scatter_of_median(models: &[LayerModel<'_>], metric: Metric, role: Option<Role>) -> f64 {
-    let selected = models.iter().filter(|model| {
-        model.judged.metric == metric && role.is_none_or(|role| role == model.role)
-    });
-    let (mut sum, mut count) = (0.0, 0.0);
-    for model in selected {
-        sum += model.spread.sd * model.spread.sd;
-        count += 1.0;
+/// a mean. A role without models, which is one of a single layer, scatters as any single layer does.
+pub(super) fn scatter_of_median(
+    models: &[LayerModel<'_>],
+    metric: Metric,
+    role: Option<Role>,
+) -> f64 {
+    let variances = |role: Option<Role>| -> Vec<f64> {
+        let selected = models.iter().filter(|model| {
+            model.judged.metric == metric && role.is_none_or(|role| role == model.role)
+        });
+        selected
+            .map(|model| model.spread.sd * model.spread.sd)
+            .collect()
+    };
+    let own = variances(role);
+    if let Some(variance) = num::mean(&own) {
+        return (std::f64::consts::FRAC_PI_2 * variance / own.len() as f64).sqrt();
     }
-    if count > 0.0 {
-        (std::f64::consts::FRAC_PI_2 * sum).sqrt() / count
-    } else {
-        0.0
-    }
+    num::mean(&variances(None)).unwrap_or(0.0).sqrt()
 }
 
 /// Fails what is significant by Holm's method and large enough, warns what is by that of Benjamini and
@@ -158,9 +167,9 @@ pub(super) fn thresholds(p_values: &[f64], error: f64, rate: f64) -> (f64, f64) 
     let hits = |significant: Vec<bool>| significant.into_iter().filter(|yes| *yes).count() as f64;
     let failing = hits(holm(p_values, error));
     let warning = hits(benjamini_hochberg(p_values, rate));
-    let strict = error / crate::num::max(count - failing + 1.0, 1.0);
-    let lenient = rate * crate::num::max(warning, 1.0) / count;
-    (crate::num::min(strict, error), lenient)
+    let strict = error / num::max(count - failing + 1.0, 1.0);
+    let lenient = rate * num::max(warning, 1.0) / count;
+    (num::min(strict, error), lenient)
 }
 
 /// The roles' tests of one metric, the farthest out first.
