@@ -4,6 +4,7 @@ use super::distribution::{
     chi_square_below, chi_square_quantile, normal_two_sided, normal_two_sided_quantile,
     student_two_sided, student_two_sided_quantile,
 };
+use super::roots::between;
 
 /// A standard deviation and how well it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,40 +123,17 @@ fn simpson_weight(index: usize) -> f64 {
     }
 }
 
-/// Where a rising function reaches `level`, in a bracket: the rule of false position, halving the weight
-/// of an end that stays (Illinois; Dowell and Jarratt 1971). The nearer end where it does not reach it.
+/// Where a rising function reaches `level`, in a bracket; the nearer end where it does not.
 fn rising_root(low: f64, high: f64, level: f64, function: impl Fn(f64) -> f64) -> f64 {
-    let mut low = (low, function(low) - level);
-    let mut high = (high, function(high) - level);
-    if low.1 >= 0.0 || low.0 >= high.0 {
-        return low.0;
+    let off = |place: f64| function(place) - level;
+    let (at_low, at_high) = (off(low), off(high));
+    if at_low >= 0.0 || low >= high {
+        return low;
     }
-    if high.1 <= 0.0 {
-        return high.0;
+    if at_high <= 0.0 {
+        return high;
     }
-    let mut last_was_low = None;
-    let mut middle = low.0;
-    for _ in 0..100 {
-        middle = (low.0 * high.1 - high.0 * low.1) / (high.1 - low.1);
-        let value = function(middle) - level;
-        if value.is_nan() || value.abs() <= 1e-14 || high.0 - low.0 <= 1e-12 * high.0.abs() {
-            break;
-        }
-        if value < 0.0 {
-            low = (middle, value);
-            high.1 *= if last_was_low == Some(true) { 0.5 } else { 1.0 };
-            last_was_low = Some(true);
-        } else {
-            high = (middle, value);
-            low.1 *= if last_was_low == Some(false) {
-                0.5
-            } else {
-                1.0
-            };
-            last_was_low = Some(false);
-        }
-    }
-    middle
+    between((low, at_low), (high, at_high), off)
 }
 
 #[cfg(test)]

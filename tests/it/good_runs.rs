@@ -1,6 +1,9 @@
 //! Limits learnt from good runs, on the reports of real fine-tunes (`tests/reference/good-runs`): good
 //! ones that were held out, quiet failures, and a doubled learning rate.
 
+mod inputs;
+mod page;
+
 use std::path::Path;
 
 use jiff::civil::date;
@@ -23,7 +26,7 @@ const ADAPTERS: [&str; 5] = [
     "lora-good-5",
 ];
 const BAD: [&str; 3] = ["constant-1", "shuffled-1", "doubled-1"];
-const BAD_ADAPTERS: [&str; 2] = ["lora-constant-1", "lora-shuffled-1"];
+const BAD_ADAPTERS: [&str; 3] = ["lora-constant-1", "lora-shuffled-1", "lora-doubled-1"];
 
 fn path(name: &str) -> String {
     let root = env!("CARGO_MANIFEST_DIR");

@@ -3,6 +3,7 @@
 //! The reference of a creep is the first half of the runs since the anchor, at most ten: what comes
 //! after is held against it, so that a creep does not carry its own limits along.
 
+use super::levels::Scatters;
 use super::{Bounds, GoodRuns, JUDGED, Judged, LayerModel, MODEL_SHARE, ROLE_SHARE};
 use super::{expected, levels};
 use crate::calibrate::chart::{WIDTH, since, weighted_mean_limit, weighted_means};
@@ -63,6 +64,7 @@ pub(super) fn trend(
         source: runs.source.clone(),
         series: Vec::new(),
     };
+    let limits = limits.map(|(models, settings)| (Scatters::of(models), settings));
     let mut creeps = Vec::new();
     let roles: Vec<Option<Role>> = std::iter::once(None)
         .chain(good.roles().into_iter().map(Some))
@@ -77,9 +79,9 @@ pub(super) fn trend(
             // The charts of a run share one error: half for the model's, half for the roles'.
             let alike = if role.is_some() { role_count } else { 1 };
             let tests = 2 * JUDGED.len() * alike;
-            if let Some((models, settings)) = limits {
-                add_limits(&mut series, good, models, settings);
-                let scatter = levels::scatter_of_median(models, judged.metric, role);
+            if let Some((scatters, settings)) = &limits {
+                add_limits(&mut series, good, scatters, settings);
+                let scatter = scatters.of_median(judged.metric, role);
                 let prior = expected::prior(judged, scatter, levels::role_factor(role));
                 creeps.extend(
                     chart(good, (judged, role), now, prior, tests)
@@ -138,10 +140,10 @@ fn series(
 fn add_limits(
     series: &mut Series,
     good: &GoodRuns<'_>,
-    models: &[LayerModel<'_>],
+    scatters: &Scatters,
     settings: &BaselineSettings,
 ) {
-    let Some(expected) = levels::expected(good, models, series.metric, series.role) else {
+    let Some(expected) = levels::expected(good, scatters, series.metric, series.role) else {
         return;
     };
     let share = if series.role.is_some() {

@@ -257,12 +257,13 @@ fn take_off_shifts(tests: &mut [LayerTest<'_>]) {
         let key = (test.model.judged.metric, test.model.group);
         deviations.entry(key).or_default().push(test.deviation);
     }
+    let shifts: BTreeMap<_, f64> = deviations
+        .into_iter()
+        .filter_map(|(key, values)| Some((key, num::median(&values)?)))
+        .collect();
     for test in tests {
         let key = (test.model.judged.metric, test.model.group);
-        test.shift = deviations
-            .get(&key)
-            .and_then(|values| num::median(values))
-            .unwrap_or(0.0);
+        test.shift = shifts.get(&key).copied().unwrap_or(0.0);
         let spread = test.model.spread;
         test.p = spread.prediction_p(test.deviation - test.shift, test.model.runs);
     }
@@ -274,6 +275,9 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
     let failed = holm(&p_values, error);
     let rate = settings.false_discovery_rate.get() * LAYER_SHARE;
     let warned = benjamini_hochberg(&p_values, rate);
+    if !failed.iter().chain(&warned).any(|significant| *significant) {
+        return;
+    }
     let (strict, lenient) = thresholds(&p_values, error, rate);
     for (index, test) in tests.iter_mut().enumerate() {
         let LayerModel { judged, spread, .. } = test.model;
@@ -298,8 +302,8 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
         .filter(|test| test.level.is_some())
         .map(|test| test.model.name)
         .collect();
-    let all = good.common_layers().len() as f64;
-    let several = layers.len() >= WARN_LAYERS && layers.len() as f64 >= WARN_SHARE * all;
+    let all = || good.common_layers().len() as f64;
+    let several = layers.len() >= WARN_LAYERS && layers.len() as f64 >= WARN_SHARE * all();
     if !several {
         for test in tests {
             test.level = test.level.filter(|level| *level == Level::Fail);

@@ -23,7 +23,7 @@ pub(super) struct LevelTest {
     pub(super) p: f64,
     /// `None` where it is as expected.
     pub(super) level: Option<Level>,
-    /// Beyond these it would fail, or warn where it warns.
+    /// Beyond these it fails, or warns where it warns; where it is as expected, what matters at least.
     pub(super) bounds: Bounds,
     /// Half the width between them, on the metric's scale.
     pub(super) half_width: f64,
@@ -49,24 +49,25 @@ pub(super) fn judge(
 ) -> Vec<LevelTest> {
     let error = settings.family_wise_error.get();
     let rate = settings.false_discovery_rate.get();
-    let model = family(good, models, current, &[None]);
+    let scatters = Scatters::of(models);
+    let model = family(good, &scatters, current, &[None]);
     let mut tests = decide(model, error * MODEL_SHARE, rate * MODEL_SHARE);
     let roles: Vec<Option<Role>> = good.roles().into_iter().map(Some).collect();
-    let roles = family(good, models, current, &roles);
+    let roles = family(good, &scatters, current, &roles);
     tests.extend(decide(roles, error * ROLE_SHARE, rate * ROLE_SHARE));
     tests
 }
 
 fn family(
     good: &GoodRuns<'_>,
-    models: &[LayerModel<'_>],
+    scatters: &Scatters,
     current: &Levels,
     roles: &[Option<Role>],
 ) -> Vec<LevelTest> {
     let mut tests = Vec::new();
     for role in roles {
         for judged in JUDGED {
-            let Some(expected) = expected(good, models, judged.metric, *role) else {
+            let Some(expected) = expected(good, scatters, judged.metric, *role) else {
                 continue;
             };
             let Some(observed) = current.get(judged.metric, *role) else {
@@ -91,7 +92,7 @@ fn family(
 /// What good runs make one expect of a median; `None` where fewer than two of several runs have it.
 pub(super) fn expected(
     good: &GoodRuns<'_>,
-    models: &[LayerModel<'_>],
+    scatters: &Scatters,
     metric: Metric,
     role: Option<Role>,
 ) -> Option<Expected> {
@@ -103,7 +104,7 @@ pub(super) fn expected(
     Expected::of(
         judged,
         &values,
-        scatter_of_median(models, metric, role),
+        scatters.of_median(metric, role),
         role_factor(role),
     )
 }
@@ -113,26 +114,33 @@ pub(super) fn role_factor(role: Option<Role>) -> f64 {
     if role.is_some() { ROLE_FACTOR } else { 1.0 }
 }
 
-/// Standard deviation of a median that the scatter of single layers alone gives: sqrt(pi / 2) that of
-/// a mean. A role without models, which is one of a single layer, scatters as any single layer does.
-pub(super) fn scatter_of_median(
-    models: &[LayerModel<'_>],
-    metric: Metric,
-    role: Option<Role>,
-) -> f64 {
-    let variances = |role: Option<Role>| -> Vec<f64> {
-        let selected = models.iter().filter(|model| {
-            model.judged.metric == metric && role.is_none_or(|role| role == model.role)
-        });
-        selected
-            .map(|model| model.spread.sd * model.spread.sd)
-            .collect()
-    };
-    let own = variances(role);
-    if let Some(variance) = num::mean(&own) {
-        return (std::f64::consts::FRAC_PI_2 * variance / own.len() as f64).sqrt();
+/// Sums of the variances of single layers and their number, by metric; of the body and of each role.
+#[derive(Debug, Default)]
+pub(super) struct Scatters(BTreeMap<(Metric, Option<Role>), (f64, f64)>);
+
+impl Scatters {
+    pub(super) fn of(models: &[LayerModel<'_>]) -> Self {
+        let mut sums: BTreeMap<_, (f64, f64)> = BTreeMap::new();
+        for model in models {
+            for role in [None, Some(model.role)] {
+                let (sum, count) = sums.entry((model.judged.metric, role)).or_default();
+                *sum += model.spread.sd * model.spread.sd;
+                *count += 1.0;
+            }
+        }
+        Self(sums)
     }
-    num::mean(&variances(None)).unwrap_or(0.0).sqrt()
+
+    /// Standard deviation of a median that the scatter of single layers alone gives: sqrt(pi / 2) that
+    /// of a mean. A role without models, which is one of a single layer, scatters as any single layer
+    /// does.
+    pub(super) fn of_median(&self, metric: Metric, role: Option<Role>) -> f64 {
+        if let Some((sum, count)) = self.0.get(&(metric, role)) {
+            return (std::f64::consts::FRAC_PI_2 * sum).sqrt() / count;
+        }
+        let body = self.0.get(&(metric, None));
+        body.map_or(0.0, |(sum, count)| (sum / count).sqrt())
+    }
 }
 
 /// Fails what is significant by Holm's method and large enough, warns what is by that of Benjamini and
@@ -151,10 +159,12 @@ fn decide(mut tests: Vec<LevelTest>, error: f64, rate: f64) -> Vec<LevelTest> {
         } else if warned[index] && !inside(judged.warn) {
             test.level = Some(Level::Warn);
         }
-        let half = match test.level {
-            Some(Level::Warn) => test.expected.half_width(lenient, judged.warn),
-            Some(Level::Fail | Level::Note) | None => test.expected.half_width(strict, judged.fail),
+        let (p, effect) = match test.level {
+            Some(Level::Warn) => (lenient, judged.warn),
+            Some(Level::Fail | Level::Note) => (strict, judged.fail),
+            None => continue,
         };
+        let half = test.expected.half_width(p, effect);
         test.bounds = test.expected.bounds(half);
         test.half_width = half;
     }

@@ -143,10 +143,11 @@ impl Simulated {
                         }
                         let limits = Some((models.as_slice(), &settings));
                         let now = comparison(Vec::new());
-                        let creeps = drift::trend(&now, &runs, &good, &tonight.levels, limits).1;
+                        let creeps = || drift::trend(&now, &runs, &good, &tonight.levels, limits).1;
                         Judged {
                             history: level,
-                            trend: !creeps.is_empty(),
+                            // A run that is shifted alone is no creep.
+                            trend: shift.layers == 0 && !creeps().is_empty(),
                             fixed: beyond(&fixed, &tonight),
                         }
                     })

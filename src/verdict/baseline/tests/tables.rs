@@ -26,9 +26,9 @@ struct Share {
 impl Share {
     /// The interval of Wilson (1927) for so many independent runs as tell as much: those that share a
     /// baseline share its luck.
-    fn of(groups: &[Vec<Judged>], which: impl Fn(&Judged) -> bool) -> Self {
+    fn of(groups: &[Vec<Judged>], which: impl Fn(Judged) -> bool) -> Self {
         let each = |group: &Vec<Judged>| {
-            group.iter().filter(|run| which(run)).count() as f64 / group.len() as f64
+            group.iter().filter(|run| which(**run)).count() as f64 / group.len() as f64
         };
         let shares: Vec<f64> = groups.iter().map(each).collect();
         let count = shares.len() as f64;
@@ -62,7 +62,7 @@ impl Share {
     }
 }
 
-fn history_fails(run: &Judged) -> bool {
+fn history_fails(run: Judged) -> bool {
     run.history == Some(Level::Fail)
 }
 
@@ -83,10 +83,10 @@ fn row(cell: Cell, seed: u64, baselines: usize) -> Row {
     let baselines = if sound {
         baselines
     } else {
-        baselines.div_ceil(10)
+        baselines.div_ceil(20)
     };
     let groups = simulated.judged(baselines, cell.count, cell.shift);
-    let of = |which: fn(&Judged) -> bool| Share::of(&groups, which);
+    let of = |which: fn(Judged) -> bool| Share::of(&groups, which);
     vec![
         of(history_fails),
         of(|run| run.history == Some(Level::Warn)),
@@ -103,15 +103,20 @@ fn cells() -> Vec<Cell> {
             size: *size,
         })
     });
-    let mut cells = Vec::new();
-    for shift in std::iter::once(NONE).chain(shifts) {
-        for factor in FACTORS {
-            cells.extend(COUNTS.map(|count| Cell {
-                factor,
-                count,
-                shift,
-            }));
+    let settings = FACTORS
+        .iter()
+        .flat_map(|factor| COUNTS.map(|count| (*factor, count)));
+    let settings: Vec<(f64, usize)> = settings.collect();
+    let cell = |shift: Shift| {
+        move |(factor, count): &(f64, usize)| Cell {
+            factor: *factor,
+            count: *count,
+            shift,
         }
+    };
+    let mut cells: Vec<Cell> = settings.iter().map(cell(NONE)).collect();
+    for setting in &settings {
+        cells.extend(shifts.clone().map(|shift| cell(shift)(setting)));
     }
     cells
 }
