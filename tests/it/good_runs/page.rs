@@ -54,6 +54,8 @@ fn the_calibration_page_says_what_the_program_does() {
     );
     let held = [full.held_out(), adapters.held_out()].concat();
     holds_part("held-out runs", &format!("{HELD_OUT}{held}"));
+    let wrong = [full.gone_wrong(), adapters.gone_wrong()].concat();
+    holds_part("runs gone wrong", &format!("{GONE_WRONG}{wrong}"));
     holds_part("limits", &full.limits());
 }
 
@@ -61,6 +63,40 @@ const HELD_OUT: &str = "\
 | recipe | learnt from | held out | `init` fails | `init` warns | history fails | history warns |
 |---|--:|--:|--:|--:|--:|--:|
 ";
+
+const GONE_WRONG: &str = "\
+| recipe | run | learnt from | choices | `init` fails | `init` warns | history fails | history warns |
+|---|---|--:|--:|--:|--:|--:|--:|
+";
+
+/// How often each policy or history said what.
+#[derive(Default)]
+struct Tally {
+    judged: usize,
+    verdicts: BTreeMap<(&'static str, &'static str), usize>,
+}
+
+impl Tally {
+    fn add(&mut self, policy: &Policy, good: &[&str], name: &str) {
+        self.judged += 1;
+        let fixed = verdict(policy, name).as_str();
+        *self.verdicts.entry(("init", fixed)).or_default() += 1;
+        let history = against(good, name).verdict.as_str();
+        *self.verdicts.entry(("history", history)).or_default() += 1;
+    }
+
+    fn line(&self, head: &str) -> String {
+        let of = |by, verdict| self.verdicts.get(&(by, verdict)).copied().unwrap_or(0);
+        format!(
+            "| {head} | {} | {} | {} | {} | {} |\n",
+            self.judged,
+            of("init", "fail"),
+            of("init", "warn"),
+            of("history", "fail"),
+            of("history", "warn"),
+        )
+    }
+}
 
 struct Recipe {
     shipped: &'static str,
@@ -106,28 +142,33 @@ impl Recipe {
     fn held_out(&self) -> String {
         let mut text = String::new();
         for count in self.counts {
-            let mut verdicts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-            let mut judged = 0;
+            let mut tally = Tally::default();
             for (good, held) in choices(self.good, count) {
                 let policy = self.learnt(&good);
                 for name in held {
-                    judged += 1;
-                    let fixed = verdict(&policy, name).as_str();
-                    *verdicts.entry(("init", fixed)).or_default() += 1;
-                    let history = against(&good, name).verdict.as_str();
-                    *verdicts.entry(("history", history)).or_default() += 1;
+                    tally.add(&policy, &good, name);
                 }
             }
-            let of = |by, verdict| verdicts.get(&(by, verdict)).copied().unwrap_or(0);
-            let _ = writeln!(
-                text,
-                "| `{}` | {count} | {judged} | {} | {} | {} | {} |",
-                self.shipped,
-                of("init", "fail"),
-                of("init", "warn"),
-                of("history", "fail"),
-                of("history", "warn"),
-            );
+            text.push_str(&tally.line(&format!("`{}` | {count}", self.shipped)));
+        }
+        text
+    }
+
+    /// Every choice of good runs, and what becomes of each run that went wrong or is of another recipe.
+    fn gone_wrong(&self) -> String {
+        let mut text = String::new();
+        for count in self.counts {
+            let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
+            for (good, _) in choices(self.good, count) {
+                let policy = self.learnt(&good);
+                for (index, name) in self.bad.iter().enumerate() {
+                    tallies.entry(index).or_default().add(&policy, &good, name);
+                }
+            }
+            for (index, tally) in tallies {
+                let name = self.bad[index].trim_start_matches("lora-");
+                text.push_str(&tally.line(&format!("`{}` | {name} | {count}", self.shipped)));
+            }
         }
         text
     }

@@ -1,6 +1,8 @@
 //! Roles of few layers, and layers that scatter widely for themselves.
 
+use super::super::{drift, levels::Scatters};
 use super::*;
+use crate::num::Finite;
 use crate::verdict::baseline::{GoodRuns, layer_models};
 
 /// Layers that scatter by a quarter: the median of the nine of a role still does by a tenth.
@@ -51,6 +53,12 @@ fn a_layer_alone_in_its_role_is_taken_to_scatter_as_the_others() {
     let mut raised = 0;
     for count in [2, 3, 5, 5, 10, 10] {
         let runs = with_embeddings(&NOISY, count, &mut random);
+        let scatters = Scatters::of(&layer_models(&GoodRuns::since_anchor(&runs)));
+        let scatter = |role| scatters.of_median(Metric::RelativeUpdate, Some(role));
+        assert!((scatter(Role::Embedding) / NOISY.own).ln().abs() <= 0.4);
+        // Of nine layers: a third, and sqrt(pi / 2) more.
+        let of_nine = NOISY.own / 3.0 * std::f64::consts::FRAC_PI_2.sqrt();
+        assert!((scatter(Role::MlpUp) / of_nine).ln().abs() <= 0.6);
         for _ in 0..20 {
             let tonight = with_embedding(&NOISY, 0.02, &mut random);
             let judgement = judged(runs.clone(), &tonight, "");
@@ -66,20 +74,40 @@ fn a_layer_alone_in_its_role_is_taken_to_scatter_as_the_others() {
     assert!(raised <= 6, "{raised} of 120");
 }
 
+/// The same medians, with the layers that they are of and without: what the layers' scatter explains is
+/// no creep.
 #[test]
-fn layers_that_scatter_widely_do_not_look_like_a_creep() {
-    let mut random = Random::new(53);
-    let mut creeps = 0;
-    for _ in 0..100 {
-        let runs = NOISY.runs(7, &mut random);
-        let judgement = judged(runs, &NOISY.comparison(&mut random), "");
-        let trend = judgement
-            .findings
-            .iter()
-            .filter(|finding| finding.code == FindingCode::DriftTrend);
-        creeps += trend.count();
+fn a_creep_is_held_against_the_scatter_of_the_layers_too() {
+    let level = |value: f64| {
+        let key = (Metric::RelativeUpdate, None);
+        Levels(BTreeMap::from([(key, Finite::new(value).unwrap())]))
+    };
+    let later = 0.02 * 0.08f64.exp();
+    let mut runs = NOISY.runs(20, &mut Random::new(55));
+    for (index, run) in runs.iter_mut().enumerate() {
+        run.levels = level(if index < 10 { 0.02 } else { later });
     }
-    assert!(creeps <= 2, "{creeps} of 100");
+    let creeps = |runs: Vec<BaselineRun>| {
+        let runs = BaselineRuns {
+            source: String::new(),
+            runs,
+            left_out: Vec::new(),
+        };
+        let good = GoodRuns::since_anchor(&runs.runs);
+        let models = layer_models(&good);
+        let settings = Policy::parse("p", "version = 1\n").unwrap().baseline;
+        let limits = Some((models.as_slice(), &settings));
+        let now = comparison(Vec::new());
+        drift::trend(&now, &runs, &good, &level(later), limits)
+            .1
+            .len()
+    };
+    let bare = runs.iter().cloned().map(|run| BaselineRun {
+        layers: Vec::new(),
+        ..run
+    });
+    assert_eq!(creeps(bare.collect()), 1);
+    assert_eq!(creeps(runs), 0);
 }
 
 #[test]

@@ -131,42 +131,66 @@ fn spread(factor: f64) -> &'static str {
     }
 }
 
+/// Sound runs, then shifted ones against a history and by the limits of `init`.
 fn text(cells: &[Cell], rows: &BTreeMap<usize, Row>) -> String {
     let mut text = String::from(
-        "| spread | runs | fails | warns | creep | `init` fails | `init` warns |\n|---|---|---|---|---|---|---|\n",
+        "| spread | runs | fails | warns | creep | `init` fails | `init` warns |\n|---|--:|---|---|---|---|---|\n",
     );
-    let mut power: BTreeMap<(usize, usize), Vec<String>> = BTreeMap::new();
     for (index, row) in rows {
-        let Cell {
-            factor,
-            count,
-            shift,
-        } = cells[*index];
-        if shift.layers == 0 {
+        let cell = cells[*index];
+        if cell.shift.layers == 0 {
             let shares: Vec<String> = row.iter().map(|share| share.with_interval()).collect();
-            let shares = shares.join(" | ");
-            let _ = writeln!(text, "| {} | {count} | {shares} |", spread(factor));
-            continue;
+            let (spread, count) = (spread(cell.factor), cell.count);
+            let _ = writeln!(text, "| {spread} | {count} | {} |", shares.join(" | "));
         }
-        let seen = |fails: Share, warns: Share| {
-            let both = fails.value + warns.value;
-            format!("{:.0} ({:.0})", 100.0 * fails.value, 100.0 * both)
-        };
-        let factor_index = FACTORS.iter().position(|other| *other >= factor).unwrap();
-        let line = power.entry((factor_index, count)).or_default();
-        line.push(format!(
-            "{} {}: {}, init {}",
-            shift.layers,
-            shift.size,
-            seen(row[0], row[1]),
-            seen(row[3], row[4])
-        ));
     }
-    for ((factor, count), line) in power {
-        let factor = spread(FACTORS[factor]);
-        let _ = writeln!(text, "| {factor} | {count} | {} |", line.join(" | "));
+    for (fails, warns) in [(0, 1), (3, 4)] {
+        power(&mut text, cells, rows, (fails, warns));
     }
     text
+}
+
+/// `95 (100)`: percent that fail, and that fail or warn.
+fn power(
+    text: &mut String,
+    cells: &[Cell],
+    rows: &BTreeMap<usize, Row>,
+    (fails, warns): (usize, usize),
+) {
+    text.push_str("\n| spread | runs |");
+    for layers in MOVED {
+        for size in SIZES {
+            let _ = write!(text, " {layers}: {size} |");
+        }
+    }
+    text.push_str("\n|---|--:|");
+    text.push_str(&"---|".repeat(MOVED.len() * SIZES.len()));
+    for factor in FACTORS {
+        for count in COUNTS {
+            let of = |layers: usize, size: f64| {
+                let (_, row) = rows.iter().find(|(index, _)| {
+                    let cell = cells[**index];
+                    let same = (cell.factor - factor).abs() + (cell.shift.size - size).abs() <= 0.0;
+                    same && cell.count == count && cell.shift.layers == layers
+                })?;
+                let both = row[fails].value + row[warns].value;
+                Some(format!(
+                    "{:.0} ({:.0})",
+                    100.0 * row[fails].value,
+                    100.0 * both
+                ))
+            };
+            let line: Option<Vec<String>> = MOVED
+                .iter()
+                .flat_map(|layers| SIZES.map(|size| of(*layers, size)))
+                .collect();
+            if let Some(line) = line {
+                let spread = spread(factor);
+                let _ = write!(text, "\n| {spread} | {count} | {} |", line.join(" | "));
+            }
+        }
+    }
+    text.push('\n');
 }
 
 #[test]
