@@ -4,6 +4,7 @@
 //! Upper tails are computed as such and never as one minus the rest, so that a p-value of 1e-12 has
 //! its digits.
 
+use super::roots::between;
 use crate::num;
 
 /// Terms of a series or continued fraction; far more than any argument here needs.
@@ -63,26 +64,18 @@ fn falling_root(level: f64, function: impl Fn(f64) -> f64) -> f64 {
     if level >= 1.0 {
         return 0.0;
     }
-    let mut high = 1.0;
-    while function(high) > level {
-        high *= 2.0;
-        if high > 1e300 {
+    // Logarithms, for the tails fall by orders of magnitude.
+    let off = |place: f64| function(place).ln() - level.ln();
+    let mut low = (0.0, -level.ln());
+    let mut high = (1.0, off(1.0));
+    while high.1 > 0.0 {
+        low = high;
+        high = (2.0 * high.0, off(2.0 * high.0));
+        if high.0 > 1e300 {
             return f64::INFINITY;
         }
     }
-    let mut low = 0.0;
-    for _ in 0..HALVINGS {
-        let middle = f64::midpoint(low, high);
-        if middle <= low || middle >= high {
-            break;
-        }
-        if function(middle) > level {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    f64::midpoint(low, high)
+    between(low, high, off)
 }
 
 /// Regularised incomplete beta function `I_x(a, b)`; `y` is `1 - x`, given apart to keep its digits.

@@ -19,6 +19,7 @@ pub mod distribution;
 pub mod limits;
 pub mod moderated;
 pub mod multiplicity;
+mod roots;
 mod scale;
 #[cfg(test)]
 mod simulation;

@@ -13,6 +13,9 @@ use crate::term::Printer;
 use crate::verdict::baseline::{GoodRuns, disagreements, layer_models};
 use crate::verdict::{Verdict, judge};
 
+/// Fewer runs say nothing about how runs scatter.
+const LEAST_RUNS: usize = 2;
+
 /// Where one of the good runs came from, and what was measured.
 struct Good {
     name: String,
@@ -27,22 +30,29 @@ pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<Outcome, Command
         .map(|name| good(name, args, printer))
         .collect::<Result<Vec<Good>, _>>()?;
     alike(&goods)?;
+    let goods = different(goods, printer);
+    let asked = runs_asked(&recipe);
+    if goods.len() < asked {
+        if goods.len() >= LEAST_RUNS {
+            printer.warning(&format!(
+                "no limits: the policy `{}` asks for {asked} good runs (`baseline.min_runs`), and {} different ones were given",
+                args.policy,
+                goods.len()
+            ));
+        }
+        let document = text::without_limits(args, &recipe, goods.len(), asked);
+        return Ok(Outcome::document(document));
+    }
     let runs: Vec<BaselineRun> = goods.iter().map(baseline_run).collect();
     let good = GoodRuns::since_anchor(&runs);
-    let different = good.setting().count();
-    if different < runs.len() {
+    let setting = good.setting().count();
+    if setting < runs.len() {
         printer.warning(&format!(
-            "{} of the {} good runs are the same checkpoint again, which says nothing about how runs scatter",
-            runs.len() - different,
+            "the first {setting} of the {} good runs set the limits; the others only have to pass them",
             runs.len()
         ));
     }
-    if different < 2 {
-        return Ok(Outcome::document(text::without_limits(
-            args, &recipe, different,
-        )));
-    }
-    if different == 2 {
+    if setting == LEAST_RUNS {
         printer.warning("two good runs make wide limits; three to five make narrower ones");
     }
     for (run, what) in disagreements(&good, &recipe.baseline) {
@@ -62,12 +72,20 @@ fn good(name: &str, args: &InitArgs, printer: &Printer) -> Result<Good, CommandE
     let is_report = path.extension().is_some_and(|ending| ending == "json");
     let comparison = if is_report {
         let text = fs::read_to_string(path)?;
-        Report::from_json(&text)
-            .map_err(|source| CommandError::GoodReport {
-                path: name.to_owned(),
-                source,
-            })?
-            .comparison
+        let report = Report::from_json(&text).map_err(|source| CommandError::GoodReport {
+            path: name.to_owned(),
+            source,
+        })?;
+        if matches!(
+            report.judgement.verdict,
+            Verdict::Fail | Verdict::Inconclusive
+        ) {
+            printer.warning(&format!(
+                "`{name}` counts as a good run, and its own verdict is {}; leave it out unless you know better",
+                report.headline()
+            ));
+        }
+        report.comparison
     } else {
         let base = indirect::resolve(&args.base)?;
         let tuned = indirect::resolve(name)?;
@@ -82,6 +100,28 @@ fn good(name: &str, args: &InitArgs, printer: &Printer) -> Result<Good, CommandE
         name: name.to_owned(),
         comparison,
     })
+}
+
+/// How many good runs the policy asks for before limits are learnt from them.
+fn runs_asked(recipe: &Policy) -> usize {
+    (recipe.baseline.min_runs as usize).max(LEAST_RUNS)
+}
+
+/// Each checkpoint once: the same again says nothing about how runs scatter.
+fn different(goods: Vec<Good>, printer: &Printer) -> Vec<Good> {
+    let mut kept: Vec<Good> = Vec::new();
+    for good in goods {
+        let same = |other: &&Good| other.comparison.tuned.digest == good.comparison.tuned.digest;
+        if let Some(first) = kept.iter().find(same) {
+            printer.warning(&format!(
+                "`{}` is the same checkpoint again as `{}` and is left out: the two count as one good run",
+                good.name, first.name
+            ));
+        } else {
+            kept.push(good);
+        }
+    }
+    kept
 }
 
 /// Numbers of different bases, estimators or shapes cannot be pooled.

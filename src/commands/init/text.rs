@@ -5,17 +5,19 @@ use std::fmt::Write as _;
 use crate::calibrate::Scale;
 use crate::cli::InitArgs;
 use crate::code::{CodeGroup, FindingCode, Level};
-use crate::policy::Policy;
+use crate::policy::{BaselineSettings, Policy};
 use crate::verdict::baseline::{
-    Bounds, CalibratedLimit, GoodRuns, LayerModel, Scope, Untouched, calibrated, untouched,
+    Basis, Bounds, CalibratedLimit, GoodRuns, LayerModel, Scope, Untouched, calibrated, untouched,
 };
 
 /// Digits of a limit.
 const DIGITS: i32 = 4;
+/// A limit farther from the highest centre than this factor would let everything pass.
+const VAGUE: f64 = 100.0;
 
 const WITHOUT: &str = "\
-# No limits could be learnt: that takes two good runs of one recipe or more, with different seeds or
-# data orders, and REPLACE given:
+# No limits could be learnt: that takes ASKED good runs of one recipe or more, with different seeds or
+# data orders, and GIVEN given:
 #
 #     tunegate init --base BASE --good RUN1 --good RUN2 > gate.toml
 #
@@ -49,14 +51,21 @@ const RULE_HELP: &str = r#"
 # until = "2026-12-31"                   # the last day on which it holds
 "#;
 
-/// A policy without limits of its own, from fewer than two good runs.
-pub(super) fn without_limits(args: &InitArgs, recipe: &Policy, count: usize) -> String {
-    let given = if count == 0 {
-        "none was"
-    } else {
-        "only one was"
+/// A policy without limits of its own, from fewer good runs than are `asked` for.
+pub(super) fn without_limits(
+    args: &InitArgs,
+    recipe: &Policy,
+    count: usize,
+    asked: usize,
+) -> String {
+    let given = match count {
+        0 => "none was".to_owned(),
+        1 => "only one was".to_owned(),
+        count => format!("only {count} were"),
     };
-    let mut text = WITHOUT.replace("REPLACE", given);
+    let mut text = WITHOUT
+        .replace("ASKED", &asked.to_string())
+        .replace("GIVEN", &given);
     settings(&mut text, args, recipe);
     text.push_str(RULE_HELP);
     text
@@ -70,7 +79,7 @@ pub(super) fn with_limits(
     models: &[LayerModel<'_>],
 ) -> String {
     let mut text = String::new();
-    head(&mut text, good);
+    head(&mut text, good, &recipe.baseline);
     settings(&mut text, args, recipe);
     let mut last = None;
     for limit in calibrated(good, models, &recipe.baseline) {
@@ -89,28 +98,37 @@ pub(super) fn with_limits(
     text
 }
 
-fn head(text: &mut String, good: &GoodRuns<'_>) {
+fn head(text: &mut String, good: &GoodRuns<'_>, settings: &BaselineSettings) {
     let count = good.setting().count();
     let _ = writeln!(text, "# Limits from {count} good runs:");
     for run in good.setting() {
         let _ = writeln!(text, "#   {}", one_line(&run.id));
     }
-    text.push_str(
+    let _ = write!(
+        text,
         "# They belong to this base and recipe. Another learning rate, other data or another length is another
 # recipe and needs new limits: run `tunegate init` again on runs of it.
 #
-# Each limit is a centre and so many standard deviations on the metric's scale (of logarithms for sizes
-# and ranks), from few runs: the spread is pooled with what good runs of other models scatter, and the
-# factor leaves room for both being uncertain. `warn` holds 95 % and `fail` 99 % of all good runs with a
-# confidence of 95 %; all limits that fail together stop one sound run in a hundred at most. No limit is
-# tighter than a difference that matters.
+# Each limit is a centre and so many spreads: standard deviations on the metric's scale, which is that of
+# logarithms for sizes and ranks. The spread is pooled with what good runs of other models scatter, and
+# the number leaves room for both being uncertain. `warn` holds 95 % and `fail` 99 % of all good runs with a
+# confidence of 95 %. Of sound runs that scatter as assumed, all limits together warn of {} % at most
+# and fail {} %. No limit is tighter than the least difference that matters, or than the runs given.
 ",
+        percent(settings.false_discovery_rate.get()),
+        percent(settings.family_wise_error.get())
     );
     if count == 2 {
         text.push_str(
             "# Two runs say little about the scatter, so these limits are wide. Three to five make them narrower.\n",
         );
     }
+}
+
+/// A share in percent, to the digits that it has.
+fn percent(share: f64) -> String {
+    let digits = rounded(100.0 * share, f64::round);
+    digits.strip_suffix(".0").unwrap_or(&digits).to_owned()
 }
 
 /// A name in a comment must not end it.
@@ -173,14 +191,37 @@ fn section(scope: Scope) -> &'static str {
         Scope::Model => "# The model: medians over all matrices of the body.\n",
         Scope::Role(_) => "# Medians of each role.\n",
         Scope::Layers(_) => {
-            "# Every layer of a role at once: from the lowest layer's lower limit to the highest layer's upper.\n"
+            "# Every layer of a role at once: from the lowest layer's lower limit to the highest layer's upper. The\n\
+             # spread is that of the layer in the middle.\n"
         }
+    }
+}
+
+/// So few runs say so little about it that the limit would be none.
+fn is_vague(limit: &CalibratedLimit, bounds: Bounds) -> bool {
+    match limit.judged.scale {
+        // Not a number is vague as well.
+        Scale::Log => bounds.max / limit.centre.1 > VAGUE || !bounds.max.is_finite(),
+        Scale::Identity => !bounds.min.is_finite() || !bounds.max.is_finite(),
     }
 }
 
 fn rule(text: &mut String, limit: &CalibratedLimit, good: &GoodRuns<'_>) {
     let metric = limit.judged.metric;
     let runs = good.setting().count();
+    let vague = (is_vague(limit, limit.warn), is_vague(limit, limit.fail));
+    if vague.0 && vague.1 {
+        let of = match limit.scope {
+            Scope::Model => String::new(),
+            Scope::Role(role) => format!(" of {role}"),
+            Scope::Layers(role) => format!(" of single layers of {role}"),
+        };
+        let _ = writeln!(
+            text,
+            "\n# {metric}{of}: no limit, for {runs} runs say too little for one."
+        );
+        return;
+    }
     let (spread, unit) = match limit.judged.scale {
         Scale::Log => (100.0 * limit.spread.sd, " %"),
         Scale::Identity => (limit.spread.sd, ""),
@@ -198,11 +239,11 @@ fn rule(text: &mut String, limit: &CalibratedLimit, good: &GoodRuns<'_>) {
     };
     let _ = writeln!(
         text,
-        "\n# {runs} runs, {centre}, pooled spread {}{unit} ({:.0} degrees of freedom), factors {:.1} and {:.1}.",
+        "\n# {runs} runs, {centre}, pooled spread {}{unit} ({:.0} degrees of freedom); warns at {}, fails at {}.",
         rounded(spread, f64::round),
         limit.spread.df,
-        limit.factor.0,
-        limit.factor.1
+        width(limit.factor.0, limit.basis.0),
+        width(limit.factor.1, limit.basis.1)
     );
     let name = metric.as_str().replace('_', "-");
     let (id, roles, aggregate) = match limit.scope {
@@ -215,8 +256,22 @@ fn rule(text: &mut String, limit: &CalibratedLimit, good: &GoodRuns<'_>) {
         let _ = writeln!(text, "roles = [\"{role}\"]");
     }
     let _ = writeln!(text, "aggregate = \"{aggregate}\"");
-    let _ = writeln!(text, "warn = {}", bounds(limit.warn));
-    let _ = writeln!(text, "fail = {}", bounds(limit.fail));
+    for (level, limit, vague) in [("warn", limit.warn, vague.0), ("fail", limit.fail, vague.1)] {
+        if vague {
+            let _ = writeln!(text, "# No `{level}`: {runs} runs say too little for one.");
+        } else {
+            let _ = writeln!(text, "{level} = {}", bounds(limit));
+        }
+    }
+}
+
+/// What the distance of a limit from its centre is.
+fn width(factor: f64, basis: Basis) -> String {
+    match basis {
+        Basis::Spread => format!("{factor:.1} spreads"),
+        Basis::Effect => "the least that matters".to_owned(),
+        Basis::Seen => "the runs themselves".to_owned(),
+    }
 }
 
 fn untouched_rule(text: &mut String, role: Untouched, good: &GoodRuns<'_>) {
@@ -250,8 +305,12 @@ fn bounds(bounds: Bounds) -> String {
     reason = "the exponent of a finite number fits"
 )]
 fn rounded(value: f64, round: impl Fn(f64) -> f64) -> String {
-    if value.abs() <= 0.0 || !value.is_finite() {
+    if value.abs() <= 0.0 {
         return "0.0".to_owned();
+    }
+    // Where a limit has no number its rule is not written: the policy would be refused.
+    if !value.is_finite() {
+        return "nan".to_owned();
     }
     let places = DIGITS - 1 - libm::floor(libm::log10(value.abs())) as i32;
     let scale = 10f64.powi(places.abs());

@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::judged::LAYER_FACTOR;
-use super::levels;
+use super::levels::{self, Scatters};
 use super::{
     Bounds, Expected, GoodRuns, JUDGED, Judged, LAYER_SHARE, LayerModel, MODEL_SHARE, ROLE_SHARE,
 };
 use crate::calibrate::Spread;
-use crate::calibrate::limits::tolerance_factor;
 use crate::layer::{LayerName, Role};
 use crate::num;
 use crate::policy::BaselineSettings;
@@ -46,12 +45,26 @@ pub struct CalibratedLimit {
     pub fail: Bounds,
     /// Smallest and largest centre, in the metric's unit; equal but for [`Scope::Layers`].
     pub centre: (f64, f64),
-    /// Standard deviation on the metric's scale, and its degrees of freedom; of layers, the median.
+    /// Standard deviation on the metric's scale, and its degrees of freedom; of layers, that of the one in
+    /// the middle, as are factors and basis.
     pub spread: Spread,
-    /// Factors of the standard deviation.
+    /// Factors of this standard deviation, for what warns and what fails.
     pub factor: (f64, f64),
+    /// What set the two widths.
+    pub basis: (Basis, Basis),
     /// Layers that it holds for.
     pub layers: usize,
+}
+
+/// What set the width of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The spread times its factor.
+    Spread,
+    /// The least difference that matters.
+    Effect,
+    /// The good runs themselves, which are inside.
+    Seen,
 }
 
 /// Layers of a role that no good run changes.
@@ -61,23 +74,67 @@ pub struct Untouched {
     pub layers: usize,
 }
 
-/// Widths from the chance of an error and the content, at least the effect that matters.
-struct Widths {
+/// Chances of a sound run to be outside one limit that warns, and one that fails.
+#[derive(Debug, Clone, Copy)]
+struct Errors {
     warn: f64,
     fail: f64,
-    factor: (f64, f64),
 }
 
-fn widths(spread: Spread, runs: f64, error: f64, effects: (f64, f64)) -> Widths {
-    let of = |content: f64| tolerance_factor(runs, spread.df, content, CONFIDENCE);
-    let fail = num::max(spread.prediction_factor(runs, error), of(FAIL_CONTENT));
-    let warn = num::min(of(WARN_CONTENT), fail);
-    let fail_width = num::max(fail * spread.sd, effects.1);
-    Widths {
-        warn: num::min(num::max(warn * spread.sd, effects.0), fail_width),
-        fail: fail_width,
-        factor: (warn, fail),
+impl Errors {
+    /// The share of one kind of limits, evenly over `tests` of them. What warns and what fails are shared
+    /// out alike, so that a sound run seldom warns however many limits there are.
+    fn shared(settings: &BaselineSettings, share: f64, tests: usize) -> Self {
+        let each = share / num::max(tests as f64, 1.0);
+        Self {
+            warn: settings.false_discovery_rate.get() * each,
+            fail: settings.family_wise_error.get() * each,
+        }
     }
+}
+
+/// Half the width of limits, on the metric's scale.
+#[derive(Debug, Clone, Copy)]
+struct Width {
+    half: f64,
+    factor: f64,
+    basis: Basis,
+}
+
+impl Width {
+    /// The widest of what the spread asks, what matters, and how far the good runs themselves are out.
+    fn of(factor: f64, sd: f64, effect: f64, seen: f64) -> Self {
+        let mut half = factor * sd;
+        let mut basis = Basis::Spread;
+        for (other, of) in [(effect, Basis::Effect), (seen, Basis::Seen)] {
+            if other > half {
+                (half, basis) = (other, of);
+            }
+        }
+        Self {
+            half,
+            factor,
+            basis,
+        }
+    }
+}
+
+/// Widths of what warns and of what fails, which are at least the effects that matter.
+fn widths(
+    spread: Spread,
+    runs: f64,
+    errors: Errors,
+    effects: (f64, f64),
+    seen: f64,
+) -> (Width, Width) {
+    let of = |error: f64, content: f64| spread.covering_factor(runs, error, content, CONFIDENCE);
+    let fail = of(errors.fail, FAIL_CONTENT);
+    // A policy may let more sound runs fail than warn.
+    let warn = num::min(of(errors.warn, WARN_CONTENT), fail);
+    (
+        Width::of(warn, spread.sd, effects.0, seen),
+        Width::of(fail, spread.sd, effects.1, seen),
+    )
 }
 
 /// Limits of the model, then of roles, then of their layers.
@@ -86,22 +143,23 @@ pub fn calibrated(
     models: &[LayerModel<'_>],
     settings: &BaselineSettings,
 ) -> Vec<CalibratedLimit> {
-    let error = settings.family_wise_error.get();
     let roles = good.roles();
-    let mut limits = medians(good, models, &[None], error * MODEL_SHARE);
+    let of_model = |tests: usize| Errors::shared(settings, MODEL_SHARE, tests);
+    let of_roles = |tests: usize| Errors::shared(settings, ROLE_SHARE, tests);
+    let mut limits = medians(good, models, &[None], of_model);
     let some: Vec<Option<Role>> = roles.iter().copied().map(Some).collect();
-    limits.extend(medians(good, models, &some, error * ROLE_SHARE));
+    limits.extend(medians(good, models, &some, of_roles));
     let count = models
         .iter()
         .filter(|model| DETAILED.contains(&model.judged.metric))
         .count();
-    let error = error * LAYER_SHARE / num::max(count as f64, 1.0);
+    let errors = Errors::shared(settings, LAYER_SHARE, count);
     for role in roles {
         for judged in JUDGED
             .iter()
             .filter(|judged| DETAILED.contains(&judged.metric))
         {
-            limits.extend(of_layers(good, models, judged, role, error));
+            limits.extend(of_layers(good, models, judged, role, errors));
         }
     }
     limits
@@ -111,34 +169,31 @@ fn medians(
     good: &GoodRuns<'_>,
     models: &[LayerModel<'_>],
     roles: &[Option<Role>],
-    error: f64,
+    errors: impl Fn(usize) -> Errors,
 ) -> Vec<CalibratedLimit> {
+    let scatters = Scatters::of(models);
     let mut found: Vec<(Option<Role>, Expected)> = Vec::new();
     for role in roles {
         for judged in JUDGED {
             if (role.is_none() || DETAILED.contains(&judged.metric))
-                && let Some(expected) = levels::expected(good, models, judged.metric, *role)
+                && let Some(expected) = levels::expected(good, &scatters, judged.metric, *role)
             {
                 found.push((*role, expected));
             }
         }
     }
-    let error = error / num::max(found.len() as f64, 1.0);
+    let errors = errors(found.len());
     found
         .into_iter()
         .map(|(role, expected)| {
             let judged = expected.judged;
-            let widths = widths(
-                expected.spread,
-                expected.runs,
-                error,
-                (judged.warn, judged.fail),
-            );
             // The runs that are called good are inside, however far apart they are.
             let seen = num::max(
                 expected.centre - expected.seen.0,
                 expected.seen.1 - expected.centre,
             );
+            let effects = (judged.warn, judged.fail);
+            let (warn, fail) = widths(expected.spread, expected.runs, errors, effects, seen);
             let centre = expected.centre_value();
             let count = models.iter().filter(|model| {
                 model.judged.metric == judged.metric && role.is_none_or(|role| role == model.role)
@@ -146,15 +201,42 @@ fn medians(
             CalibratedLimit {
                 judged,
                 scope: role.map_or(Scope::Model, Scope::Role),
-                warn: expected.bounds(num::max(widths.warn, seen)),
-                fail: expected.bounds(num::max(widths.fail, seen)),
+                warn: expected.bounds(warn.half),
+                fail: expected.bounds(fail.half),
                 centre: (centre, centre),
                 spread: expected.spread,
-                factor: widths.factor,
+                factor: (warn.factor, fail.factor),
+                basis: (warn.basis, fail.basis),
                 layers: count.count(),
             }
         })
         .collect()
+}
+
+/// The lowest and the highest of some places on a scale.
+#[derive(Debug, Clone, Copy)]
+struct Edges {
+    low: f64,
+    high: f64,
+}
+
+impl Edges {
+    const NONE: Self = Self {
+        low: f64::INFINITY,
+        high: f64::NEG_INFINITY,
+    };
+
+    fn widen(&mut self, centre: f64, half: f64) {
+        self.low = num::min(self.low, centre - half);
+        self.high = num::max(self.high, centre + half);
+    }
+
+    fn bounds(self, judged: &Judged) -> Bounds {
+        Bounds {
+            min: judged.scale.inverse(self.low),
+            max: judged.scale.inverse(self.high),
+        }
+    }
 }
 
 /// Limits that hold for all layers of a role at the same time: from the lowest layer's lower to the
@@ -164,68 +246,63 @@ fn of_layers(
     models: &[LayerModel<'_>],
     judged: &'static Judged,
     role: Role,
-    error: f64,
+    errors: Errors,
 ) -> Option<CalibratedLimit> {
-    let shared = levels::expected(good, models, judged.metric, Some(role))?.spread;
+    let scatters = Scatters::of(models);
+    let shared = levels::expected(good, &scatters, judged.metric, Some(role))?.spread;
     let own: Vec<&LayerModel<'_>> = models
         .iter()
         .filter(|model| model.judged.metric == judged.metric && model.role == role)
         .collect();
     let effects = (judged.warn * LAYER_FACTOR, judged.fail * LAYER_FACTOR);
-    let mut edges: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    let mut widen = |name: &'static str, centre: f64, width: f64| {
-        let edge = edges
-            .entry(name)
-            .or_insert((f64::INFINITY, f64::NEG_INFINITY));
-        *edge = (
-            num::min(edge.0, centre - width),
-            num::max(edge.1, centre + width),
-        );
-    };
-    // Layers of the role that no good run changes are under the rule too.
-    let named: BTreeSet<&LayerName> = own.iter().map(|model| model.name).collect();
-    let others = good.common_layers();
-    let still = others.iter().filter(|(name, runs)| {
-        !named.contains(**name) && runs.iter().all(|layer| layer.role == role)
-    });
-    for value in still
-        .flat_map(|(_, runs)| runs)
-        .filter_map(|layer| layer.metrics.get(&judged.metric))
-    {
-        let placed = judged
-            .scale
-            .forward(value.get())
-            .unwrap_or(f64::NEG_INFINITY);
-        widen("warn", placed, 0.0);
-        widen("fail", placed, 0.0);
-    }
-    let mut spreads: Vec<Spread> = Vec::new();
-    let mut factor = (0.0, 0.0);
+    let (mut centres, mut warns, mut fails) = (Edges::NONE, Edges::NONE, Edges::NONE);
+    let mut shown: Vec<(Spread, (Width, Width))> = Vec::new();
     for model in &own {
         let spread = model.spread.with(shared);
-        let widths = widths(spread, model.runs, error, effects);
-        widen("centre", model.centre, 0.0);
-        widen("warn", model.centre, num::max(widths.warn, model.reach));
-        widen("fail", model.centre, num::max(widths.fail, model.reach));
-        spreads.push(spread);
-        factor = widths.factor;
+        let widths = widths(spread, model.runs, errors, effects, model.reach);
+        centres.widen(model.centre, 0.0);
+        warns.widen(model.centre, widths.0.half);
+        fails.widen(model.centre, widths.1.half);
+        shown.push((spread, widths));
     }
-    spreads.sort_by(|left, right| left.sd.total_cmp(&right.sd));
-    let inverse = |edge: &(f64, f64)| Bounds {
-        min: judged.scale.inverse(edge.0),
-        max: judged.scale.inverse(edge.1),
-    };
-    let centre = inverse(edges.get("centre")?);
+    for still in untouched_layers(good, &own, judged, role) {
+        warns.widen(still, 0.0);
+        fails.widen(still, 0.0);
+    }
+    shown.sort_by(|left, right| left.0.sd.total_cmp(&right.0.sd));
+    let (spread, (warn, fail)) = *shown.get(shown.len() / 2)?;
+    let centre = centres.bounds(judged);
     Some(CalibratedLimit {
         judged,
         scope: Scope::Layers(role),
-        warn: inverse(edges.get("warn")?),
-        fail: inverse(edges.get("fail")?),
+        warn: warns.bounds(judged),
+        fail: fails.bounds(judged),
         centre: (centre.min, centre.max),
-        spread: *spreads.get(spreads.len() / 2)?,
-        factor,
+        spread,
+        factor: (warn.factor, fail.factor),
+        basis: (warn.basis, fail.basis),
         layers: own.len(),
     })
+}
+
+/// Values of the role's layers that no good run changes, which are under its rule too.
+fn untouched_layers(
+    good: &GoodRuns<'_>,
+    own: &[&LayerModel<'_>],
+    judged: &Judged,
+    role: Role,
+) -> Vec<f64> {
+    let named: BTreeSet<&LayerName> = own.iter().map(|model| model.name).collect();
+    let common = good.common_layers();
+    let still = common.iter().filter(|(name, runs)| {
+        !named.contains(**name) && runs.iter().all(|layer| layer.role == role)
+    });
+    still
+        .flat_map(|(_, runs)| runs)
+        .filter_map(|layer| layer.metrics.get(&judged.metric))
+        .map(|value| judged.scale.forward(value.get()))
+        .map(|placed| placed.unwrap_or(f64::NEG_INFINITY))
+        .collect()
 }
 
 /// Roles of which no good run changes any layer, as under an adapter.

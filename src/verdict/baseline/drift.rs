@@ -3,8 +3,9 @@
 //! The reference of a creep is the first half of the runs since the anchor, at most ten: what comes
 //! after is held against it, so that a creep does not carry its own limits along.
 
-use super::judged::ROLE_FACTOR;
-use super::{Bounds, GoodRuns, JUDGED, Judged, LayerModel, MODEL_SHARE, ROLE_SHARE, levels};
+use super::levels::Scatters;
+use super::{Bounds, GoodRuns, JUDGED, Judged, LayerModel, MODEL_SHARE, ROLE_SHARE};
+use super::{expected, levels};
 use crate::calibrate::chart::{WIDTH, since, weighted_mean_limit, weighted_means};
 use crate::calibrate::distribution::normal_two_sided;
 use crate::calibrate::moderated::successive_variance;
@@ -33,6 +34,8 @@ pub(super) struct Creep {
     pub(super) centre: f64,
     pub(super) level: f64,
     pub(super) bounds: Bounds,
+    /// Runs since then that are far out by themselves.
+    pub(super) far: usize,
     excess: f64,
 }
 
@@ -42,6 +45,8 @@ struct Chart {
     /// Index into the runs since the anchor of the first monitored one.
     first: usize,
     means: Vec<f64>,
+    /// Whether a monitored run is beyond the limit of a single one.
+    far: Vec<bool>,
     /// Half width of the limits of the last mean.
     half_width: f64,
 }
@@ -59,6 +64,7 @@ pub(super) fn trend(
         source: runs.source.clone(),
         series: Vec::new(),
     };
+    let limits = limits.map(|(models, settings)| (Scatters::of(models), settings));
     let mut creeps = Vec::new();
     let roles: Vec<Option<Role>> = std::iter::once(None)
         .chain(good.roles().into_iter().map(Some))
@@ -73,10 +79,12 @@ pub(super) fn trend(
             // The charts of a run share one error: half for the model's, half for the roles'.
             let alike = if role.is_some() { role_count } else { 1 };
             let tests = 2 * JUDGED.len() * alike;
-            if let Some((models, settings)) = limits {
-                add_limits(&mut series, good, models, settings);
+            if let Some((scatters, settings)) = &limits {
+                add_limits(&mut series, good, scatters, settings);
+                let scatter = scatters.of_median(judged.metric, role);
+                let prior = expected::prior(judged, scatter, levels::role_factor(role));
                 creeps.extend(
-                    chart(good, judged, role, now, tests)
+                    chart(good, (judged, role), now, prior, tests)
                         .and_then(|chart| add_chart(&mut series, &chart, good, judged))
                         .map(|creep| Creep {
                             series: trend.series.len(),
@@ -132,10 +140,10 @@ fn series(
 pub(super) fn add_limits(
     series: &mut Series,
     good: &GoodRuns<'_>,
-    models: &[LayerModel<'_>],
+    scatters: &Scatters,
     settings: &BaselineSettings,
 ) {
-    let Some(expected) = levels::expected(good, models, series.metric, series.role) else {
+    let Some(expected) = levels::expected(good, scatters, series.metric, series.role) else {
         return;
     };
     let share = if series.role.is_some() {
@@ -153,9 +161,9 @@ pub(super) fn add_limits(
 /// `None` where there are too few runs after the reference, or a value without a place on the scale.
 fn chart(
     good: &GoodRuns<'_>,
-    judged: &Judged,
-    role: Option<Role>,
+    (judged, role): (&Judged, Option<Role>),
     now: Finite,
+    prior: Prior,
     tests: usize,
 ) -> Option<Chart> {
     let placed: Option<Vec<f64>> = good
@@ -172,11 +180,8 @@ fn chart(
         .get(first..)
         .filter(|runs| runs.len() >= LEAST_MONITORED)?;
     let centre = num::mean(reference)?;
-    let factor = if role.is_some() { ROLE_FACTOR } else { 1.0 };
     let (own, df) = successive_variance(reference);
-    let spread = Prior::known(judged.typical * factor, super::judged::TYPICAL_DF)
-        .moderate(own, df)
-        .at_least(judged.floor());
+    let spread = prior.moderate(own, df).at_least(judged.floor());
     Some(weigh(centre, spread, first, monitored, tests))
 }
 
@@ -193,6 +198,10 @@ fn weigh(centre: f64, spread: Spread, first: usize, monitored: &[f64], tests: us
         centre,
         first,
         means: weighted_means(&tamed, centre),
+        far: monitored
+            .iter()
+            .map(|value| (value - centre).abs() > most)
+            .collect(),
         half_width: weighted_mean_limit(spread, runs, monitored.len(), error),
     }
 }
@@ -214,7 +223,9 @@ fn add_chart(
     if size <= chart.half_width || size < judged.warn / 2.0 {
         return None;
     }
-    series.since = since(&chart.means, chart.centre).map(|index| start + index);
+    let moving = since(&chart.means, chart.centre);
+    series.since = moving.map(|index| start + index);
+    let far = chart.far.iter().skip(moving.unwrap_or(0));
     let limit = num::max(chart.half_width, judged.warn / 2.0);
     Some(Creep {
         judged,
@@ -227,6 +238,7 @@ fn add_chart(
             min: judged.scale.inverse(chart.centre - limit),
             max: judged.scale.inverse(chart.centre + limit),
         },
+        far: far.filter(|far| **far).count(),
         excess: size / limit,
     })
 }

@@ -18,6 +18,12 @@ pub struct Expected {
     pub seen: (f64, f64),
 }
 
+/// What is assumed of a median's spread before its own runs are looked at: what the runs share and,
+/// apart from that, what the layers' own scatter adds. Single runs and trends assume the same.
+pub(super) fn prior(judged: &Judged, scatter: f64, factor: f64) -> Prior {
+    Prior::known((judged.typical * factor).hypot(scatter), TYPICAL_DF)
+}
+
 /// Limits in the metric's own unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
@@ -37,8 +43,7 @@ impl Expected {
         let placed = placed?;
         let centre = num::mean(&placed)?;
         let (own, df) = variance(&placed);
-        let typical = (judged.typical * factor).hypot(scatter);
-        let spread = Prior::known(typical, TYPICAL_DF)
+        let spread = prior(judged, scatter, factor)
             .moderate(own, df)
             .at_least(judged.floor());
         Some(Self {

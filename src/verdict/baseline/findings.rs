@@ -260,9 +260,13 @@ pub(super) fn of_creeps(good: &GoodRuns<'_>, trend: &Trend, creeps: &[Creep]) ->
     let role = worst
         .role
         .map_or_else(String::new, |role| format!(" of {role}"));
+    let far = match worst.far {
+        0 => "no single run of which is".to_owned(),
+        1 => "one run of which is".to_owned(),
+        count => format!("{count} runs of which are"),
+    };
     let mut message = format!(
-        "{}{role} has moved from {} to {} (weighted mean, {} to {} is allowed){since}, no single run of \
-         which is far out",
+        "{}{role} has moved from {} to {} (weighted mean, {} to {} is allowed){since}, {far} far out",
         worst.judged.metric,
         number(worst.centre),
         number(worst.level),

@@ -51,7 +51,7 @@ pub(super) struct LayerTest<'a> {
     pub(super) shift: f64,
     pub(super) p: f64,
     pub(super) level: Option<Level>,
-    /// Half the width of its limits about centre and shift.
+    /// Half the width of its limits about centre and shift; infinite where it is as expected.
     pub(super) half_width: f64,
 }
 
@@ -123,6 +123,9 @@ fn shifting<'a>(
         let group = roles.contains(&layer.role).then_some(layer.role);
         groups.entry(group).or_default().push(layer);
     }
+    // A layer alone in its group is all of what the group shares, so that nothing of its own is left: it
+    // is judged as the median of its role.
+    groups.retain(|_, layers| layers.len() > 1);
     let shifting = |(role, layers)| Shifting {
         judged,
         role,
@@ -239,7 +242,7 @@ pub(super) fn judge<'a>(
                 shift: 0.0,
                 p: 1.0,
                 level: None,
-                half_width: 0.0,
+                half_width: f64::INFINITY,
             })
         })
         .collect();
@@ -254,12 +257,13 @@ fn take_off_shifts(tests: &mut [LayerTest<'_>]) {
         let key = (test.model.judged.metric, test.model.group);
         deviations.entry(key).or_default().push(test.deviation);
     }
+    let shifts: BTreeMap<_, f64> = deviations
+        .into_iter()
+        .filter_map(|(key, values)| Some((key, num::median(&values)?)))
+        .collect();
     for test in tests {
         let key = (test.model.judged.metric, test.model.group);
-        test.shift = deviations
-            .get(&key)
-            .and_then(|values| num::median(values))
-            .unwrap_or(0.0);
+        test.shift = shifts.get(&key).copied().unwrap_or(0.0);
         let spread = test.model.spread;
         test.p = spread.prediction_p(test.deviation - test.shift, test.model.runs);
     }
@@ -271,6 +275,9 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
     let failed = holm(&p_values, error);
     let rate = settings.false_discovery_rate.get() * LAYER_SHARE;
     let warned = benjamini_hochberg(&p_values, rate);
+    if !failed.iter().chain(&warned).any(|significant| *significant) {
+        return;
+    }
     let (strict, lenient) = thresholds(&p_values, error, rate);
     for (index, test) in tests.iter_mut().enumerate() {
         let LayerModel { judged, spread, .. } = test.model;
@@ -281,9 +288,11 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
         } else if warned[index] && !inside(judged.warn) {
             test.level = Some(Level::Warn);
         }
+        // Limits are shown where a layer is beyond them; they take most of the time.
         let (p, effect) = match test.level {
             Some(Level::Warn) => (lenient, judged.warn),
-            Some(Level::Fail | Level::Note) | None => (strict, judged.fail),
+            Some(Level::Fail | Level::Note) => (strict, judged.fail),
+            None => continue,
         };
         let half = spread.prediction_factor(test.model.runs, p) * spread.sd;
         test.half_width = num::max(half, effect * LAYER_FACTOR);
@@ -293,8 +302,8 @@ fn decide(tests: &mut [LayerTest<'_>], good: &GoodRuns<'_>, settings: &BaselineS
         .filter(|test| test.level.is_some())
         .map(|test| test.model.name)
         .collect();
-    let all = good.common_layers().len() as f64;
-    let several = layers.len() >= WARN_LAYERS && layers.len() as f64 >= WARN_SHARE * all;
+    let all = || good.common_layers().len() as f64;
+    let several = layers.len() >= WARN_LAYERS && layers.len() as f64 >= WARN_SHARE * all();
     if !several {
         for test in tests {
             test.level = test.level.filter(|level| *level == Level::Fail);

@@ -9,6 +9,7 @@ use crate::calibrate::multiplicity::{benjamini_hochberg, holm};
 use crate::code::Level;
 use crate::compare::Levels;
 use crate::layer::Role;
+use crate::num;
 use crate::policy::BaselineSettings;
 use crate::spectrum::metric::Metric;
 
@@ -22,7 +23,7 @@ pub(super) struct LevelTest {
     pub(super) p: f64,
     /// `None` where it is as expected.
     pub(super) level: Option<Level>,
-    /// Beyond these it would fail, or warn where it warns.
+    /// Beyond these it fails, or warns where it warns; where it is as expected, what matters at least.
     pub(super) bounds: Bounds,
     /// Half the width between them, on the metric's scale.
     pub(super) half_width: f64,
@@ -48,24 +49,25 @@ pub(super) fn judge(
 ) -> Vec<LevelTest> {
     let error = settings.family_wise_error.get();
     let rate = settings.false_discovery_rate.get();
-    let model = family(good, models, current, &[None]);
+    let scatters = Scatters::of(models);
+    let model = family(good, &scatters, current, &[None]);
     let mut tests = decide(model, error * MODEL_SHARE, rate * MODEL_SHARE);
     let roles: Vec<Option<Role>> = good.roles().into_iter().map(Some).collect();
-    let roles = family(good, models, current, &roles);
+    let roles = family(good, &scatters, current, &roles);
     tests.extend(decide(roles, error * ROLE_SHARE, rate * ROLE_SHARE));
     tests
 }
 
 fn family(
     good: &GoodRuns<'_>,
-    models: &[LayerModel<'_>],
+    scatters: &Scatters,
     current: &Levels,
     roles: &[Option<Role>],
 ) -> Vec<LevelTest> {
     let mut tests = Vec::new();
     for role in roles {
         for judged in JUDGED {
-            let Some(expected) = expected(good, models, judged.metric, *role) else {
+            let Some(expected) = expected(good, scatters, judged.metric, *role) else {
                 continue;
             };
             let Some(observed) = current.get(judged.metric, *role) else {
@@ -90,7 +92,7 @@ fn family(
 /// What good runs make one expect of a median; `None` where fewer than two of several runs have it.
 pub(super) fn expected(
     good: &GoodRuns<'_>,
-    models: &[LayerModel<'_>],
+    scatters: &Scatters,
     metric: Metric,
     role: Option<Role>,
 ) -> Option<Expected> {
@@ -99,30 +101,45 @@ pub(super) fn expected(
     if values.is_empty() || values.len() < good.setting().count().min(2) {
         return None;
     }
-    let factor = if role.is_some() { ROLE_FACTOR } else { 1.0 };
     Expected::of(
         judged,
         &values,
-        scatter_of_median(models, metric, role),
-        factor,
+        scatters.of_median(metric, role),
+        role_factor(role),
     )
 }
 
-/// Standard deviation of a median that the scatter of single layers alone gives: sqrt(pi / 2) that of
-/// a mean.
-fn scatter_of_median(models: &[LayerModel<'_>], metric: Metric, role: Option<Role>) -> f64 {
-    let selected = models.iter().filter(|model| {
-        model.judged.metric == metric && role.is_none_or(|role| role == model.role)
-    });
-    let (mut sum, mut count) = (0.0, 0.0);
-    for model in selected {
-        sum += model.spread.sd * model.spread.sd;
-        count += 1.0;
+/// How much more than the model a role scatters.
+pub(super) fn role_factor(role: Option<Role>) -> f64 {
+    if role.is_some() { ROLE_FACTOR } else { 1.0 }
+}
+
+/// Sums of the variances of single layers and their number, by metric; of the body and of each role.
+#[derive(Debug, Default)]
+pub(super) struct Scatters(BTreeMap<(Metric, Option<Role>), (f64, f64)>);
+
+impl Scatters {
+    pub(super) fn of(models: &[LayerModel<'_>]) -> Self {
+        let mut sums: BTreeMap<_, (f64, f64)> = BTreeMap::new();
+        for model in models {
+            for role in [None, Some(model.role)] {
+                let (sum, count) = sums.entry((model.judged.metric, role)).or_default();
+                *sum += model.spread.sd * model.spread.sd;
+                *count += 1.0;
+            }
+        }
+        Self(sums)
     }
-    if count > 0.0 {
-        (std::f64::consts::FRAC_PI_2 * sum).sqrt() / count
-    } else {
-        0.0
+
+    /// Standard deviation of a median that the scatter of single layers alone gives: sqrt(pi / 2) that
+    /// of a mean. A role without models, which is one of a single layer, scatters as any single layer
+    /// does.
+    pub(super) fn of_median(&self, metric: Metric, role: Option<Role>) -> f64 {
+        if let Some((sum, count)) = self.0.get(&(metric, role)) {
+            return (std::f64::consts::FRAC_PI_2 * sum).sqrt() / count;
+        }
+        let body = self.0.get(&(metric, None));
+        body.map_or(0.0, |(sum, count)| (sum / count).sqrt())
     }
 }
 
@@ -142,10 +159,12 @@ fn decide(mut tests: Vec<LevelTest>, error: f64, rate: f64) -> Vec<LevelTest> {
         } else if warned[index] && !inside(judged.warn) {
             test.level = Some(Level::Warn);
         }
-        let half = match test.level {
-            Some(Level::Warn) => test.expected.half_width(lenient, judged.warn),
-            Some(Level::Fail | Level::Note) | None => test.expected.half_width(strict, judged.fail),
+        let (p, effect) = match test.level {
+            Some(Level::Warn) => (lenient, judged.warn),
+            Some(Level::Fail | Level::Note) => (strict, judged.fail),
+            None => continue,
         };
+        let half = test.expected.half_width(p, effect);
         test.bounds = test.expected.bounds(half);
         test.half_width = half;
     }
@@ -159,9 +178,9 @@ pub(super) fn thresholds(p_values: &[f64], error: f64, rate: f64) -> (f64, f64) 
     let failing = hits(holm(p_values, error));
     let warning = hits(benjamini_hochberg(p_values, rate));
     // Where none fails, the bound is that of the first step.
-    let strict = error / (count - crate::num::max(failing, 1.0) + 1.0);
-    let lenient = rate * crate::num::max(warning, 1.0) / count;
-    (crate::num::min(strict, error), lenient)
+    let strict = error / (count - num::max(failing, 1.0) + 1.0);
+    let lenient = rate * num::max(warning, 1.0) / count;
+    (num::min(strict, error), lenient)
 }
 
 /// The roles' tests of one metric, the farthest out first.

@@ -36,7 +36,9 @@ use crate::code::{FindingCode, Level};
 use crate::compare::{Baseline, BaselineRuns, Comparison, Levels, RunLayer};
 use crate::policy::Policy;
 
-pub use calibrated::{CalibratedLimit, Scope, Untouched, calibrated, disagreements, untouched};
+pub use calibrated::{
+    Basis, CalibratedLimit, Scope, Untouched, calibrated, disagreements, untouched,
+};
 pub use expected::{Bounds, Expected};
 pub use good::GoodRuns;
 pub use judged::{JUDGED, Judged};

@@ -1,5 +1,6 @@
 //! The limits of a run that is still to come, for charts.
 
+use super::levels::Scatters;
 use super::{GoodRuns, drift, layer_models};
 use crate::layer::Role;
 use crate::num::Finite;
@@ -27,7 +28,7 @@ pub fn next_limits(
     if good.count() == 0 || good.count() < settings.min_runs as usize {
         return vec![None; metrics.len()];
     }
-    let models = layer_models(good);
+    let scatters = Scatters::of(&layer_models(good));
     let limits = |metric: &Metric| {
         let mut series = Series {
             metric: *metric,
@@ -38,7 +39,7 @@ pub fn next_limits(
             upper: None,
             since: None,
         };
-        drift::add_limits(&mut series, good, &models, settings);
+        drift::add_limits(&mut series, good, &scatters, settings);
         Some(NextLimits {
             centre: series.centre.map(Finite::get)?,
             lower: series.lower.map(Finite::get)?,

@@ -7,14 +7,14 @@ use tunegate::verdict::{Verdict, judge};
 
 use super::{against, choices, holds, init, policy_of, report, verdict};
 
-const FULL: [&str; 5] = [
+pub(super) const FULL: [&str; 5] = [
     "reaction-runs/good-1",
     "reaction-runs/good-2",
     "reaction-runs/good-3",
     "reaction-runs/good-4",
     "reaction-runs/good-5",
 ];
-const BAD: [&str; 5] = [
+pub(super) const BAD: [&str; 5] = [
     "reaction-runs/constant-1",
     "reaction-runs/stale-1",
     "reaction-runs/truncated-1",

@@ -1,8 +1,10 @@
 //! Runs made by hand, judged against good ones.
 
 mod behaviour;
+mod scatter;
 mod simulation;
 mod structure;
+mod tables;
 
 use std::collections::BTreeMap;
 
